@@ -102,7 +102,8 @@ class Task:
             )
         if self.kind in ("classification", "choice") and "label" in rows.column_names:
             # Hub data may carry NO_LABEL: allowed here, dropped before any loss or metric.
-            bad = [v for v in rows.unique("label") if not NO_LABEL <= v < len(self.labels)]
+            values = set(rows["label"])
+            bad = sorted(v for v in values if not NO_LABEL <= v < len(self.labels))
             if bad:
                 raise CourseError(
                     f"{where} has label {bad[0]}; with labels {', '.join(self.labels)} "

@@ -1,0 +1,360 @@
+"""How an example becomes the input of a model: text laid out, tokenised, padded.
+
+    row of a Task  --segments-->  one or two texts  --tokenizer-->  ids  --Collator-->  batch
+
+Each kind of task has its layout (Devlin et al. 2019; P-tuning v2, Liu et al. 2022):
+
+    classification   [CLS] text [SEP]  or  [CLS] first [SEP] second [SEP]
+    choice           one such pair per choice, stacked: (B, C, L), one score each
+    tagging          words split into sub-tokens; the label on the first, -100 on the rest;
+                     with a verb (SRL): [CLS] words [SEP] verb [SEP]
+    generation       prompt, then target; the loss reads the target only
+
+B = batch, C = choices, L = longest text of the batch: padding is dynamic, so a batch of short
+texts costs little. -100 is the label that PyTorch's cross-entropy ignores.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from course_utils.errors import CourseError
+from course_utils.tasks.task import NO_LABEL, Task
+
+IGNORED = -100
+
+# Keyed by columns, so that a pocket task and its real twin are laid out alike.
+SEGMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("word", "sentence1", "sentence2"): ("{word}: {sentence1}", "{word}: {sentence2}"),
+    ("text", "span1_text", "span2_text"): ("{span2_text}: {text}", "{span1_text}"),
+    ("premise", "choice1", "choice2", "question"): ("{premise} {question}", "{choice}"),
+    ("meaning_representation", "human_reference"): ("{meaning_representation} :",),
+}
+WORDING: dict[str, dict[str, str]] = {"question": {"cause": "because", "effect": "so"}}
+
+
+@dataclass
+class Encoded:
+    """The features of one split, ready for a `Collator`.
+
+    Attributes:
+        features: one dict of lists per example that is kept.
+        rows: the row of the split each feature came from.
+        truncated: how many examples were longer than allowed and were cut.
+    """
+
+    features: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    truncated: int = 0
+
+    def lengths(self) -> list[int]:
+        """Tokens per feature; of the longest choice where choices are stacked."""
+        return [_length(f["input_ids"]) for f in self.features]
+
+
+def segments(task: Task) -> tuple[str, ...]:
+    """The format strings that lay out an example of this task.
+
+    Raises:
+        CourseError: no layout is known for these columns, or one names an unknown column.
+    """
+    columns = task.columns
+    chosen = task.segments or SEGMENTS.get(columns)
+    if not chosen:
+        text = columns[:-1] if task.kind == "generation" else columns
+        if len(text) > 2:
+            raise CourseError(
+                f"task {task.name!r}: no layout is known for columns {', '.join(columns)}; "
+                "give the Task segments=(first, second), format strings over its columns."
+            )
+        chosen = tuple("{" + c + "}" for c in text)
+    known = {*columns, "choice"} if task.kind == "choice" else set(columns)
+    named = {name for part in chosen for _, name, _, _ in string.Formatter().parse(part) if name}
+    if named - known:
+        raise CourseError(
+            f"task {task.name!r}: segments name {sorted(named - known)[0]!r}; "
+            f"its columns are {', '.join(sorted(known))}."
+        )
+    return chosen
+
+
+def texts(task: Task, example: Mapping[str, Any]) -> tuple[str, ...]:
+    """One or two texts of an example, as a person would read them, columns filled in."""
+    said = {c: str(example[c]) for c in task.columns if c in example}
+    for column, words in {**_default_wording(task), **task.wording}.items():
+        if column in said:
+            said[column] = words.get(said[column], said[column])
+    if "choice" in example:
+        said["choice"] = str(example["choice"])
+    return tuple(part.format_map(said) for part in segments(task))
+
+
+def _default_wording(task: Task) -> Mapping[str, Mapping[str, str]]:
+    return WORDING if task.kind == "choice" else {}
+
+
+def encode(
+    task: Task,
+    rows: Iterable[Mapping[str, Any]],
+    tokenizer: Any,
+    *,
+    max_length: int,
+    seq2seq: bool = False,
+    answers: bool = True,
+) -> Encoded:
+    """Features of the examples, in order.
+
+    Args:
+        rows: examples of this task, e.g. `task.split("train")`.
+        max_length: tokens a feature may have; a longer text is cut (the longer segment
+            first; for SRL never the verb; for generation the start of the prompt).
+        seq2seq: generation with an encoder-decoder: the target goes to the decoder.
+        answers: with labels, leaving out examples without gold; without, all examples.
+
+    Raises:
+        CourseError: the parts that may not be cut do not fit in max_length.
+    """
+    rows = list(rows)
+    kept = [i for i, row in enumerate(rows) if not answers or has_answer(task, row)]
+    chosen = [rows[i] for i in kept]
+    if task.kind == "tagging":
+        features, cut = _tagging(task, chosen, tokenizer, max_length, answers)
+    elif task.kind == "generation":
+        features, cut = _generation(task, chosen, tokenizer, max_length, seq2seq, answers)
+    elif task.kind == "choice":
+        features, cut = _choice(task, chosen, tokenizer, max_length)
+    else:
+        features, cut = _texts(tokenizer, [texts(task, row) for row in chosen], max_length)
+    if answers and task.kind in ("classification", "choice", "regression"):
+        number = float if task.kind == "regression" else int
+        for feature, row in zip(features, chosen, strict=True):
+            feature["labels"] = number(row["label"])
+    return Encoded(features, kept, cut)
+
+
+def has_answer(task: Task, row: Mapping[str, Any]) -> bool:
+    """False for a row whose label is absent or `NO_LABEL`."""
+    answer = row.get(task.label_column)
+    return answer is not None and (task.kind in ("regression", "generation") or answer != NO_LABEL)
+
+
+def _texts(
+    tokenizer: Any, parts: Sequence[tuple[str, ...]], max_length: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Ids of single texts or pairs; only those that are too long are tokenised twice."""
+    if not parts:
+        return [], 0
+    pair = len(parts[0]) == 2
+    _check_room(tokenizer.num_special_tokens_to_add(pair=pair) + len(parts[0]), max_length)
+    columns = [list(column) for column in zip(*parts, strict=True)]
+    plain = tokenizer(*columns, return_attention_mask=False, verbose=False)
+    features = [dict(zip(plain, values, strict=True)) for values in zip(*plain.values())]
+    long = [i for i, f in enumerate(features) if len(f["input_ids"]) > max_length]
+    if long:
+        short = tokenizer(
+            *[[column[i] for i in long] for column in columns],
+            truncation="longest_first" if pair else True,
+            max_length=max_length,
+            return_attention_mask=False,
+        )
+        for at, values in zip(long, zip(*short.values(), strict=True), strict=True):
+            features[at] = dict(zip(short, values, strict=True))
+    return features, len(long)
+
+
+def _choice(
+    task: Task, rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_length: int
+) -> tuple[list[dict[str, Any]], int]:
+    """One pair per choice; a feature holds lists of C lists."""
+    width = len(task.choices)
+    parts = [texts(task, {**row, "choice": row[c]}) for row in rows for c in task.choices]
+    flat, cut = _texts(tokenizer, parts, max_length)
+    stacks = [flat[i : i + width] for i in range(0, len(flat), width)]
+    return [{key: [f[key] for f in stack] for key in stack[0]} for stack in stacks], cut
+
+
+def _tagging(
+    task: Task, rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_length: int, answers: bool
+) -> tuple[list[dict[str, Any]], int]:
+    words = [[str(w) for w in row["tokens"]] for row in rows]
+    verbs = None
+    if "verb_index" in task.columns:
+        verbs = [[w[int(row["verb_index"])]] for w, row in zip(words, rows, strict=True)]
+    tokenizer = _word_tokenizer(tokenizer)
+    features, cut = [], 0
+    for at, (row, sentence) in enumerate(zip(rows, words, strict=True)):
+        pair = () if verbs is None else (verbs[at],)
+        if pair:
+            room = len(tokenizer(pair[0], is_split_into_words=True, add_special_tokens=False)[0])
+            _check_room(tokenizer.num_special_tokens_to_add(pair=True) + room + 1, max_length)
+        made = tokenizer(
+            sentence,
+            *pair,
+            is_split_into_words=True,
+            truncation="only_first",
+            max_length=max_length,
+            return_attention_mask=False,
+        )
+        tags = list(row["tags"]) if answers else [0] * len(sentence)
+        if len(tags) != len(sentence):
+            raise CourseError(
+                f"task {task.name!r}: {len(tags)} tags for {len(sentence)} words in {sentence}."
+            )
+        labels, seen = _first_sub_tokens(made, tags)
+        cut += seen < len(sentence)
+        features.append({**{k: list(made[k]) for k in made}, "labels": labels})
+    return features, cut
+
+
+def _first_sub_tokens(encoding: Any, tags: Sequence[int]) -> tuple[list[int], int]:
+    """The label on the first sub-token of each word of the sentence, IGNORED elsewhere."""
+    labels, before, seen = [], None, 0
+    for word, sequence in zip(encoding.word_ids(), encoding.sequence_ids(), strict=True):
+        first = sequence == 0 and word is not None and word != before
+        labels.append(tags[word] if first else IGNORED)
+        seen += first
+        before = word
+    return labels, seen
+
+
+def _word_tokenizer(tokenizer: Any) -> Any:
+    """The same tokenizer, ready for words: byte-level BPE must put a space before each."""
+    import json
+
+    from tokenizers import pre_tokenizers
+
+    before = getattr(tokenizer.backend_tokenizer, "pre_tokenizer", None)
+    if not isinstance(before, pre_tokenizers.ByteLevel) or before.add_prefix_space:
+        return tokenizer
+    import copy
+
+    spaced = copy.deepcopy(tokenizer)
+    state = json.loads(before.__getstate__())
+    spaced.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(
+        add_prefix_space=True, trim_offsets=True, use_regex=state.get("use_regex", True)
+    )
+    spaced.add_prefix_space = True
+    return spaced
+
+
+def _generation(
+    task: Task,
+    rows: Sequence[Mapping[str, Any]],
+    tokenizer: Any,
+    max_length: int,
+    seq2seq: bool,
+    answers: bool,
+) -> tuple[list[dict[str, Any]], int]:
+    if tokenizer.eos_token_id is None:
+        raise CourseError("generation needs a tokenizer with an end-of-text token (eos_token).")
+    if not rows:
+        return [], 0
+    prompts = tokenizer([texts(task, row)[0] for row in rows], verbose=False)["input_ids"]
+    features, cut = [], 0
+    for row, prompt in zip(rows, prompts, strict=True):
+        target = _target(row[task.label_column], tokenizer) if answers else []
+        room = max_length if seq2seq else max_length - len(target)
+        _check_room(len(target) + (0 if seq2seq else 1), max_length)
+        cut += len(prompt) > room
+        prompt = prompt[-room:]
+        if seq2seq:
+            features.append({"input_ids": prompt} | ({"labels": target} if answers else {}))
+        elif answers:
+            labels = [IGNORED] * len(prompt) + target
+            features.append({"input_ids": prompt + target, "labels": labels})
+        else:
+            features.append({"input_ids": prompt})
+    return features, cut
+
+
+def _target(answer: str | Sequence[str], tokenizer: Any) -> list[int]:
+    """Ids of the text to write (the first, where there are several references), then EOS."""
+    text = answer if isinstance(answer, str) else answer[0]
+    # Byte-level BPE writes a word after others with its leading space.
+    ids = tokenizer(" " + text.strip(), add_special_tokens=False, verbose=False)["input_ids"]
+    return [*ids, tokenizer.eos_token_id]
+
+
+def _check_room(needed: int, max_length: int) -> None:
+    if needed > max_length:
+        raise CourseError(
+            f"max_length {max_length} is too short: the parts that may not be cut take "
+            f"{needed} tokens. Give at least that many."
+        )
+
+
+class Collator:
+    """Pads features to the longest of the batch and stacks them as tensors.
+
+    input_ids are padded with pad_id, labels with -100, masks and token types with 0; a scalar
+    becomes a (B,) tensor, a list of another length than the text (mask positions) is stacked
+    as it is. Stacked choices give (B, C, L).
+
+    Args:
+        pad_id: the tokenizer's padding token.
+        side: "right" for training; "left" for generation with a causal PLM.
+    """
+
+    def __init__(self, pad_id: int, side: str = "right") -> None:
+        self.pad_id = pad_id
+        self.side = side
+
+    def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        import torch
+
+        first = features[0]
+        if isinstance(first["input_ids"][0], list):
+            return self._stacked(features)
+        lengths = [len(f["input_ids"]) for f in features]
+        batch = {}
+        for key, value in first.items():
+            values = [f[key] for f in features]
+            if key == "labels" and isinstance(value, list):
+                batch[key] = self._padded(values, [len(v) for v in values], IGNORED)
+            elif isinstance(value, list) and len(value) == lengths[0]:
+                pad = self.pad_id if key == "input_ids" else 0
+                batch[key] = self._padded(values, lengths, pad)
+            else:
+                batch[key] = torch.as_tensor(values)
+        if "attention_mask" not in batch:
+            ones = [[1] * n for n in lengths]
+            batch["attention_mask"] = self._padded(ones, lengths, 0)
+        return batch
+
+    def _padded(self, values: list[list[int]], lengths: list[int], pad: int) -> Any:
+        import torch
+
+        longest = max(lengths)
+        gaps = [[pad] * (longest - n) for n in lengths]
+        pairs = zip(values, gaps, strict=True)
+        if self.side == "left":
+            return torch.tensor([gap + list(v) for v, gap in pairs])  # (B, L)
+        return torch.tensor([list(v) + gap for v, gap in pairs])  # (B, L)
+
+    def _stacked(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        import torch
+
+        width = len(features[0]["input_ids"])
+        flat = [{k: f[k][c] for k in f if k != "labels"} for f in features for c in range(width)]
+        batch = {k: v.view(len(features), width, -1) for k, v in self(flat).items()}
+        if "labels" in features[0]:
+            batch["labels"] = torch.tensor([f["labels"] for f in features])
+        return batch
+
+
+def collate(features: Sequence[Mapping[str, Any]], tokenizer: Any) -> dict[str, Any]:
+    """A padded batch of features; short for `Collator(tokenizer.pad_token_id)(features)`."""
+    return Collator(pad_id(tokenizer))(features)
+
+
+def pad_id(tokenizer: Any) -> int:
+    """The padding token, or the end-of-text token where there is none (GPT-2)."""
+    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+    return next(token for token in known if token is not None)
+
+
+def _length(ids: list[Any]) -> int:
+    return max(map(len, ids)) if ids and isinstance(ids[0], list) else len(ids)
