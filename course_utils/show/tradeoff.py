@@ -1,0 +1,131 @@
+"""The chart of the whole course: what a method reaches, against how much it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, pstdev
+
+from course_utils.errors import CourseError
+from course_utils.show import style
+from course_utils.show.labels import name_points
+from course_utils.show.plots import room_for
+from course_utils.show.style import COLOURS, GREY, MARKERS, Chart
+
+
+def accuracy_vs_parameters(
+    records: Sequence,
+    *,
+    majority: float | None = None,
+    no_pretraining: float | None = None,
+    title: str = "",
+    metric: str = "accuracy",
+) -> Chart:
+    """Score against the number of trained parameters, one point per method.
+
+    Runs of the same method with the same number of trained parameters (other seeds) become one
+    point at their mean with a bar of one standard deviation. Methods that train nothing (zero-shot)
+    stand left of a broken axis, since a logarithm has no place for 0.
+
+    Args:
+        records: RunRecords, or mappings, with `method`, `trainable` and `score`.
+        majority: score of always giving the commonest label; a dotted line.
+        no_pretraining: score of the same architecture trained from random weights; a dashed line.
+        title: what was measured on which task and PLM. Say "pocket" where it is one.
+        metric: the name of the vertical axis.
+
+    Raises:
+        CourseError: there are no records.
+    """
+    points = _points(records)
+    trained = [count for _, count, _ in points if count > 0]
+    left = min(trained, default=10) / 12  # where "nothing trained" stands
+    with style.house_style():
+        chart, axes = style.new_chart()
+        axes.set_xscale("log")
+        places, names = [], []
+        for number, (name, count, scores) in enumerate(points):
+            x, y = (count or left), fmean(scores)
+            axes.errorbar(
+                [x],
+                [y],
+                yerr=[pstdev(scores)] if len(scores) > 1 else None,
+                marker=MARKERS[(number + number // len(COLOURS)) % len(MARKERS)],
+                color=COLOURS[number % len(COLOURS)],
+                markersize=13,
+                capsize=8,
+                elinewidth=2.5,
+                linestyle="none",
+                label=name,
+            )
+            places.append((x, y))
+            names.append(f"{name} {y:.3f}")
+        zero = any(count == 0 for _, count, _ in points)
+        axes.set_xlim((left if zero else min(trained)) / 3, max(trained, default=100) * 12)
+        room_for(axes, [y for _, y in places], [majority, no_pretraining])
+        _reference(axes, majority, "majority class", ":")
+        _reference(axes, no_pretraining, "no pre-training", "--")
+        if zero:
+            axes.axvspan(left / 3, left * 3, color="#eeeeee", zorder=0)
+            ticks = _decades(min(trained, default=10), max(trained, default=100))
+            axes.set_xticks([left, *ticks], ["none", *(_short(tick) for tick in ticks)])
+            axes.minorticks_off()
+        else:
+            axes.xaxis.set_major_formatter(lambda value, _: _short(value))
+        axes.set_xlabel("trained parameters (each step is ten times more)")
+        axes.set_ylabel(metric)
+        axes.set_title(title)
+        name_points(axes, places, names, style.SMALL)
+    chart.alt = f"{metric} against trained parameters: {'; '.join(names)}."
+    return chart
+
+
+def _points(records: Sequence) -> list[tuple[str, int, list[float]]]:
+    """(method, trained parameters, scores of its seeds), in the order first met."""
+    if not records:
+        raise CourseError("there is nothing to draw: no records were given.")
+    runs: dict[tuple[str, int], list[float]] = {}
+    for record in records:
+        key = (_method_name(record), int(_field(record, "trainable")))
+        runs.setdefault(key, []).append(float(_field(record, "score")))
+    return [(name, count, scores) for (name, count), scores in runs.items()]
+
+
+def _field(record, name: str):
+    return record[name] if isinstance(record, Mapping) else getattr(record, name)
+
+
+def _method_name(record) -> str:
+    method = _field(record, "method")
+    return str(method.get("name", method)) if isinstance(method, Mapping) else str(method)
+
+
+def _reference(axes, value: float | None, name: str, dashes: str) -> None:
+    if value is None:
+        return
+    axes.axhline(value, color=GREY, linestyle=dashes, linewidth=2, zorder=1, label=name)
+    axes.annotate(
+        f"{name} {value:.2f}",
+        (0.995, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        color=GREY,
+        fontsize=style.SMALL,
+    )
+
+
+def _decades(low: float, high: float) -> list[float]:
+    exponent, ticks = 0, []
+    while 10**exponent <= high * 3:
+        if 10**exponent >= low / 3:
+            ticks.append(float(10**exponent))
+        exponent += 1
+    return ticks
+
+
+def _short(count: float) -> str:
+    for suffix, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= factor:
+            return f"{count / factor:g}{suffix}"
+    return f"{count:g}"

@@ -1,0 +1,188 @@
+"""Playgrounds: turn a knob or type, and the page answers.
+
+A playground is an ordinary ipywidgets box. Saved, printed or opened where no kernel runs, it shows
+what it showed last instead of nothing: beside the live widget it puts the same answer into the
+cell's output as plain HTML, and front ends show the richest form they can.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping
+
+import ipywidgets as ipw
+
+from course_utils.errors import CourseError
+from course_utils.show import memory
+from course_utils.show.bars import probability_bars
+from course_utils.show.tables import Page, Table
+from course_utils.show.words import is_causal, top_words
+
+_WIDE = {"layout": ipw.Layout(width="46em"), "style": {"description_width": "7em"}}
+
+
+class Playground(ipw.VBox):
+    """Knobs above, the answer below.
+
+    Args:
+        answer: called with the value of each knob by name; returns a Page (or a Table).
+        knobs: name -> ipywidgets control with a `value`.
+
+    A CourseError is shown as its sentence: half-typed input is no accident worth a traceback.
+    """
+
+    def __init__(self, answer: Callable[..., Page], knobs: Mapping[str, ipw.Widget]) -> None:
+        self.answer, self.knobs = answer, dict(knobs)
+        self.page = Page("", "")
+        self._view = ipw.HTML()
+        super().__init__([*self.knobs.values(), self._view])
+        for knob in self.knobs.values():
+            knob.observe(self.refresh, names="value")
+        self.refresh()
+
+    def refresh(self, _change=None) -> None:
+        """Work the answer out again from the knobs as they stand."""
+        try:
+            self.page = self.answer(**{name: knob.value for name, knob in self.knobs.items()})
+        except CourseError as error:
+            self.page = Page(f'<div style="color:#D55E00">{_escaped(error)}</div>', str(error))
+        self._view.value = self.page.html
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = dict(super()._repr_mimebundle_(**kwargs) or {})
+        settings = ", ".join(f"{name} = {_set_to(knob)}" for name, knob in self.knobs.items())
+        note = f"Run this notebook to turn the knobs. Here: {settings}."
+        bundle["text/html"] = f"{self.page.html}<p><em>{_escaped(note)}</em></p>"
+        bundle["text/plain"] = f"{self.page.text}\n{note}"
+        return bundle
+
+
+def playground(answer: Callable[..., Page], **knobs: ipw.Widget) -> Playground:
+    """A playground from a function and the knobs it is called with."""
+    return Playground(answer, knobs)
+
+
+def fill_mask_playground(model, tokenizer, text: str, k: int = 5) -> Playground:
+    """Type a text; see what the PLM puts into `{mask}`, or, for a causal PLM, what it says next."""
+    question = "next word" if is_causal(model) else "word for {mask}"
+
+    def answer(text: str, show: int) -> Page:
+        return probability_bars(top_words(model, tokenizer, text, show), f"{question}: {text}")
+
+    return playground(
+        answer,
+        text=ipw.Text(value=text, description="text", continuous_update=True, **_WIDE),
+        show=ipw.IntSlider(value=k, min=1, max=20, description="how many", **_WIDE),
+    )
+
+
+def template_playground(
+    model, tokenizer, example: Mapping[str, str], template: str, words: Mapping[str, str]
+) -> Playground:
+    """Type a template and label words for one example; see the label bars and the likeliest words.
+
+    Args:
+        model, tokenizer: a masked PLM (the template holds `{mask}`) or a causal one (it does not).
+        example: column -> text: what the template's fields are filled with.
+        template: text with `{column}` fields.
+        words: label -> the word that stands for it.
+    """
+    columns = {name: value for name, value in example.items() if isinstance(value, str)}
+
+    def answer(template: str, **typed: str) -> Page:
+        text = _fill(template, columns)
+        labels = {label: typed[label].strip().lower() for label in words}
+        _single_tokens(tokenizer, labels)
+        everything = dict(top_words(model, tokenizer, text, len(tokenizer)))
+        scores = {label: everything.get(word, 0.0) for label, word in labels.items()}
+        total = sum(scores.values()) or 1.0
+        bars = {f"{label} ({labels[label]})": p / total for label, p in scores.items()}
+        first = probability_bars(bars, text)
+        second = probability_bars(list(everything.items())[:5], "likeliest words of all")
+        return Page(first.html + second.html, f"{first}\n{second}")
+
+    boxes = {
+        label: ipw.Text(value=word, description=label, continuous_update=True, **_WIDE)
+        for label, word in words.items()
+    }
+    line = ipw.Text(value=template, description="template", continuous_update=True, **_WIDE)
+    return playground(answer, template=line, **boxes)
+
+
+def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playground:
+    """Bytes to store, to train, and to keep for many tasks: full fine-tuning beside a small method.
+
+    Args:
+        parameters: of the PLM to begin with (default RoBERTa-large).
+        added: trained parameters per task of the small method (default LoRA's 0.8M).
+    """
+
+    def answer(model: float, trained: float, tasks: int, stored_as: str) -> Page:
+        small = memory.bytes_to_train(model, min(trained, model), frozen_kind=stored_as)
+        rows = [
+            {
+                "": "full fine-tuning",
+                "weights, one task": memory.readable(memory.bytes_to_store(model, stored_as)),
+                "training": memory.readable(memory.bytes_to_train(model).total),
+                f"disk, {tasks} tasks": memory.readable(
+                    memory.bytes_for_tasks(tasks, model, None, stored_as)
+                ),
+            },
+            {
+                "": "small method",
+                "weights, one task": memory.readable(memory.bytes_to_store(model, stored_as)),
+                "training": memory.readable(small.total),
+                f"disk, {tasks} tasks": memory.readable(
+                    memory.bytes_for_tasks(tasks, model, trained, stored_as)
+                ),
+            },
+        ]
+        return Table(rows, caption="training: AdamW, without activations")
+
+    sizes = sorted({parameters, *memory.KNOWN_SIZES.values()})
+    return playground(
+        answer,
+        model=ipw.SelectionSlider(
+            options=[(_count(size), size) for size in sizes],
+            value=parameters,
+            description="parameters",
+            **_WIDE,
+        ),
+        trained=ipw.FloatLogSlider(
+            value=added, base=10, min=3, max=9, step=0.1, description="trained", **_WIDE
+        ),
+        tasks=ipw.IntSlider(value=100, min=1, max=1000, description="tasks", **_WIDE),
+        stored_as=ipw.Dropdown(
+            options=list(memory.BYTES_PER_NUMBER), value="float16", description="stored as", **_WIDE
+        ),
+    )
+
+
+def _fill(template: str, columns: Mapping[str, str]) -> str:
+    """The template with its fields replaced; plain replacement, so nothing typed is ever run."""
+    text = template
+    for name, value in columns.items():
+        text = text.replace("{" + name + "}", value)
+    return text
+
+
+def _single_tokens(tokenizer, labels: Mapping[str, str]) -> None:
+    for label, word in labels.items():
+        pieces = tokenizer.tokenize(word)
+        if len(pieces) != 1 or pieces[0] == tokenizer.unk_token:
+            raise CourseError(
+                f"the word for {label!r} must be one token of this PLM; {word!r} is {pieces}."
+            )
+
+
+def _set_to(knob: ipw.Widget) -> str:
+    label = getattr(knob, "label", None)
+    return str(label if label is not None else knob.value)
+
+
+def _count(parameters: float) -> str:
+    return f"{parameters / 1e9:g}B" if parameters >= 1e9 else f"{parameters / 1e6:g}M"
+
+
+def _escaped(text: object) -> str:
+    return html.escape(str(text))
