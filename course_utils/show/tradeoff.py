@@ -42,31 +42,15 @@ def accuracy_vs_parameters(
     with style.house_style():
         chart, axes = style.new_chart()
         axes.set_xscale("log")
-        places, names = [], []
-        for number, (name, count, scores) in enumerate(points):
-            x, y = (count or left), fmean(scores)
-            axes.errorbar(
-                [x],
-                [y],
-                yerr=[pstdev(scores)] if len(scores) > 1 else None,
-                marker=MARKERS[(number + number // len(COLOURS)) % len(MARKERS)],
-                color=COLOURS[number % len(COLOURS)],
-                markersize=13,
-                capsize=8,
-                elinewidth=2.5,
-                linestyle="none",
-                label=name,
-            )
-            places.append((x, y))
-            names.append(f"{name} {y:.3f}")
+        places, names = _draw(axes, points, left)
         zero = any(count == 0 for _, count, _ in points)
-        axes.set_xlim((left if zero else min(trained)) / 3, max(trained, default=100) * 12)
+        axes.set_xlim((left if zero else min(trained)) / 3, max(trained, default=left) * 12)
         room_for(axes, [y for _, y in places], [majority, no_pretraining])
         _reference(axes, majority, "majority class", ":")
         _reference(axes, no_pretraining, "no pre-training", "--")
         if zero:
             axes.axvspan(left / 3, left * 3, color="#eeeeee", zorder=0)
-            ticks = _decades(min(trained, default=10), max(trained, default=100))
+            ticks = _decades(min(trained, default=10), max(trained, default=left))
             axes.set_xticks([left, *ticks], ["none", *(_short(tick) for tick in ticks)])
             axes.minorticks_off()
         else:
@@ -79,24 +63,41 @@ def accuracy_vs_parameters(
     return chart
 
 
+def _draw(axes, points, left: float) -> tuple[list[tuple[float, float]], list[str]]:
+    """One marker per method, with its spread over seeds; returns the places and the names."""
+    places, names = [], []
+    for number, (name, count, scores) in enumerate(points):
+        x, y = (count or left), fmean(scores)
+        axes.errorbar(
+            [x],
+            [y],
+            yerr=[pstdev(scores)] if len(scores) > 1 else None,
+            marker=MARKERS[(number + number // len(COLOURS)) % len(MARKERS)],
+            color=COLOURS[number % len(COLOURS)],
+            markersize=13,
+            capsize=8,
+            elinewidth=2.5,
+            linestyle="none",
+            label=name,
+        )
+        places.append((x, y))
+        names.append(f"{name} {y:.3f}")
+    return places, names
+
+
 def _points(records: Sequence) -> list[tuple[str, int, list[float]]]:
     """(method, trained parameters, scores of its seeds), in the order first met."""
     if not records:
         raise CourseError("there is nothing to draw: no records were given.")
     runs: dict[tuple[str, int], list[float]] = {}
     for record in records:
-        key = (_method_name(record), int(_field(record, "trainable")))
+        key = (str(_field(record, "method")), int(_field(record, "trainable")))
         runs.setdefault(key, []).append(float(_field(record, "score")))
     return [(name, count, scores) for (name, count), scores in runs.items()]
 
 
 def _field(record, name: str):
     return record[name] if isinstance(record, Mapping) else getattr(record, name)
-
-
-def _method_name(record) -> str:
-    method = _field(record, "method")
-    return str(method.get("name", method)) if isinstance(method, Mapping) else str(method)
 
 
 def _reference(axes, value: float | None, name: str, dashes: str) -> None:
