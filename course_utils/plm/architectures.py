@@ -1,0 +1,414 @@
+"""Where a Transformer can be changed: the sites of its layers, written down per architecture.
+
+Every layer of every Transformer does the same few things, under different names:
+
+    a = attention_output(softmax(query(x) key(x)ᵀ / √d_head) value(x))      x ← x + a
+    f = ffn_out(activation(ffn_in(x)))                                      x ← x + f
+
+with a norm before or after each addition. A *site* is one of these maps; a tuning method is a
+small module placed at a site. The tables below name the module behind each site, so that methods
+never search parameter names for substrings (which finds too much: "output.dense" is two different
+modules of a BERT layer).
+
+Three things differ between architectures and are hidden here:
+* GPT-2 stores its maps as `Conv1D`, whose weight is (in, out), the transpose of `nn.Linear`'s.
+* GPT-2 computes query, key and value in one fused map (d -> 3d); each is a third of its columns.
+* Encoder-decoders have two stacks; a decoder layer also attends to the encoder (`layer.cross`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from course_utils.errors import CourseError, unknown_name
+
+ROLES = ("query", "key", "value", "attention_output", "ffn_in", "ffn_out")
+"""What a site does in its layer; the names methods take in `sites=(...)`."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One map of a layer: `module`, found at `path` in the model.
+
+    `columns` is None for a map of its own. Where several are fused into one module it is the
+    (start, stop) range of output features that belongs to this site.
+    """
+
+    role: str
+    path: str
+    module: nn.Module = field(repr=False)
+    columns: tuple[int, int] | None = None
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the weight is stored as (in, out), as in Conv1D."""
+        return isinstance(self.module, Conv1D)
+
+    @property
+    def in_features(self) -> int:
+        if isinstance(self.module, nn.Embedding):
+            return self.module.num_embeddings
+        return self.module.weight.shape[0 if self.transposed else 1]
+
+    @property
+    def out_features(self) -> int:
+        if isinstance(self.module, nn.Embedding):
+            return self.module.embedding_dim
+        if self.columns is not None:
+            return self.columns[1] - self.columns[0]
+        return self.module.weight.shape[1 if self.transposed else 0]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The four maps of one attention block, and where its result joins the residual stream.
+
+    `end` is the last module before the addition: the dropout after the output map, or that map.
+    """
+
+    query: Site
+    key: Site
+    value: Site
+    attention_output: Site
+    end: nn.Module = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One Transformer layer. `ffn_gate` and `cross` are None where the layer has none."""
+
+    stack: str  # "encoder" or "decoder"
+    index: int  # from 0, within its stack
+    path: str
+    module: nn.Module = field(repr=False)
+    attention: Attention
+    ffn_in: Site
+    ffn_out: Site
+    ffn_end: nn.Module = field(repr=False)
+    norms: tuple[nn.Module, ...] = field(repr=False)
+    ffn_gate: Site | None = None
+    cross: Attention | None = None
+
+    @property
+    def query(self) -> Site:
+        return self.attention.query
+
+    @property
+    def key(self) -> Site:
+        return self.attention.key
+
+    @property
+    def value(self) -> Site:
+        return self.attention.value
+
+    @property
+    def attention_output(self) -> Site:
+        return self.attention.attention_output
+
+    def at(self, role: str) -> tuple[Site, ...]:
+        """The sites with this role: more than one for the attention of a decoder that also has
+        cross-attention, and for the way into a gated FFN (its gate and its content)."""
+        if role not in ROLES:
+            raise unknown_name("site", role, ROLES)
+        if role == "ffn_in":
+            return (self.ffn_in,) if self.ffn_gate is None else (self.ffn_in, self.ffn_gate)
+        if role == "ffn_out":
+            return (self.ffn_out,)
+        blocks = (self.attention,) if self.cross is None else (self.attention, self.cross)
+        return tuple(getattr(block, role) for block in blocks)
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The map of one model.
+
+    Attributes:
+        architecture: transformers' model_type, such as "bert".
+        kind: "encoder", "decoder" or "encoder-decoder".
+        layers: encoder layers first, then decoder layers.
+        embeddings: the word embeddings that are looked up in a forward pass (two in a T5, one per
+            stack, sharing a weight).
+        entry: the module that turns input ids into hidden states; inputs enter here.
+        decoder: an encoder-decoder's second stack, else None.
+        pooler: the module behind the encoder that reads the first position, else None.
+        norms: norms outside the layers (after the embeddings, before the head).
+        hidden_size: width of the residual stream.
+        max_positions: how many tokens fit, or None where positions are relative or rotary.
+    """
+
+    architecture: str
+    kind: str
+    layers: tuple[Layer, ...] = field(repr=False)
+    embeddings: tuple[Site, ...] = field(repr=False)
+    entry: nn.Module = field(repr=False)
+    decoder: nn.Module | None = field(repr=False)
+    pooler: nn.Module | None = field(repr=False)
+    norms: tuple[nn.Module, ...] = field(repr=False)
+    hidden_size: int
+    max_positions: int | None
+
+    def at(self, *roles: str) -> tuple[Site, ...]:
+        """All sites with one of these roles, layer by layer; "embeddings" is allowed here."""
+        found = [site for layer in self.layers for role in roles if role in ROLES
+                 for site in layer.at(role)]  # fmt: skip
+        for role in roles:
+            if role == "embeddings":
+                found.extend(self.embeddings)
+            elif role not in ROLES:
+                raise unknown_name("site", role, [*ROLES, "embeddings"])
+        return tuple(found)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Paths inside one layer. `fused` names the module holding query, key and value together."""
+
+    output: str
+    end: str
+    query: str = ""
+    key: str = ""
+    value: str = ""
+    fused: str = ""
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Paths inside one stack of layers."""
+
+    layers: str
+    attention: _Block
+    ffn_in: str
+    ffn_out: str
+    ffn_end: str
+    layer_norms: tuple[str, ...]
+    outer_norms: tuple[str, ...]
+    embeddings: str
+    ffn_gate: str = ""
+    cross: _Block | None = None
+
+
+_BERT = _Stack(
+    layers="encoder.layer",
+    attention=_Block(
+        query="attention.self.query",
+        key="attention.self.key",
+        value="attention.self.value",
+        output="attention.output.dense",
+        end="attention.output.dropout",
+    ),
+    ffn_in="intermediate.dense",
+    ffn_out="output.dense",
+    ffn_end="output.dropout",
+    layer_norms=("attention.output.LayerNorm", "output.LayerNorm"),
+    outer_norms=("embeddings.LayerNorm",),
+    embeddings="embeddings.word_embeddings",
+)
+
+_GPT2 = _Stack(
+    layers="h",
+    attention=_Block(fused="attn.c_attn", output="attn.c_proj", end="attn.resid_dropout"),
+    ffn_in="mlp.c_fc",
+    ffn_out="mlp.c_proj",
+    ffn_end="mlp.dropout",
+    layer_norms=("ln_1", "ln_2"),
+    outer_norms=("ln_f",),
+    embeddings="wte",
+)
+
+_LLAMA = _Stack(
+    layers="layers",
+    attention=_Block(
+        query="self_attn.q_proj",
+        key="self_attn.k_proj",
+        value="self_attn.v_proj",
+        output="self_attn.o_proj",
+        end="self_attn.o_proj",
+    ),
+    ffn_in="mlp.up_proj",
+    ffn_gate="mlp.gate_proj",
+    ffn_out="mlp.down_proj",
+    ffn_end="mlp.down_proj",
+    layer_norms=("input_layernorm", "post_attention_layernorm"),
+    outer_norms=("norm",),
+    embeddings="embed_tokens",
+)
+
+
+def _t5_block(place: str, name: str) -> _Block:
+    return _Block(
+        query=f"{place}.{name}.q",
+        key=f"{place}.{name}.k",
+        value=f"{place}.{name}.v",
+        output=f"{place}.{name}.o",
+        end=f"{place}.dropout",
+    )
+
+
+def _t5_stack(*, decoder: bool, gated: bool) -> _Stack:
+    """T5 and its version 1.1 with a gated FFN; the FFN comes after cross-attention in a decoder."""
+    ffn = "layer.2" if decoder else "layer.1"
+    norms = tuple(f"layer.{i}.layer_norm" for i in range(3 if decoder else 2))
+    return _Stack(
+        layers="block",
+        attention=_t5_block("layer.0", "SelfAttention"),
+        cross=_t5_block("layer.1", "EncDecAttention") if decoder else None,
+        ffn_in=f"{ffn}.DenseReluDense.{'wi_1' if gated else 'wi'}",
+        ffn_gate=f"{ffn}.DenseReluDense.wi_0" if gated else "",
+        ffn_out=f"{ffn}.DenseReluDense.wo",
+        ffn_end=f"{ffn}.dropout",
+        layer_norms=norms,
+        outer_norms=("final_layer_norm",),
+        embeddings="embed_tokens",
+    )
+
+
+_ENCODERS = {"bert": _BERT, "roberta": _BERT, "xlm-roberta": _BERT, "camembert": _BERT}
+_DECODERS = {"gpt2": _GPT2, "llama": _LLAMA, "mistral": _LLAMA, "qwen2": _LLAMA}
+_ENCODER_DECODERS = ("t5", "mt5")
+_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")  # positions count from padding_idx + 1
+
+SUPPORTED = (*_ENCODERS, *_DECODERS, *_ENCODER_DECODERS)
+"""The architectures (transformers' model_type) that `sites` describes."""
+
+_REFUSED = {
+    "distilbert": "DistilBERT's attention ignores given keys and values without a word, so a "
+    "prefix would train and change nothing; it also has no token types and no pooler",
+    "deberta": "DeBERTa attends to content and to relative position by separate maps, so given "
+    "keys and values have no position to stand at, and its query, key and value are fused by head",
+    "deberta-v2": "DeBERTa attends to content and to relative position by separate maps, so given "
+    "keys and values have no position to stand at",
+    "albert": "ALBERT uses one layer's weights at every depth, so a module placed in a layer "
+    "would act at all depths at once",
+}
+
+
+def sites(model: nn.Module) -> Sites:
+    """Describe where `model` can be changed.
+
+    Args:
+        model: a transformers model of BERT's, RoBERTa's, GPT-2's, T5's or Llama's kind, bare or
+            with any head.
+
+    Raises:
+        CourseError: for another architecture, with the reason where there is a special one.
+    """
+    config = getattr(model, "config", None)
+    kind = getattr(config, "model_type", None)
+    if kind is None:
+        raise CourseError(
+            f"sites() needs a transformers model with a config, not {type(model).__name__}. "
+            "load_plm(name) returns one."
+        )
+    if kind not in SUPPORTED:
+        raise _refusal(kind)
+    paths = {id(module): path for path, module in model.named_modules()}
+    base = model.base_model
+    if kind in _ENCODER_DECODERS:
+        return _encoder_decoder_sites(kind, config, base, paths)
+    table = _ENCODERS.get(kind) or _DECODERS[kind]
+    return Sites(
+        architecture=kind,
+        kind="encoder" if kind in _ENCODERS else "decoder",
+        layers=_layers(base, table, "encoder" if kind in _ENCODERS else "decoder", paths),
+        embeddings=(_site("embeddings", base, table.embeddings, paths),),
+        entry=base,
+        decoder=None,
+        pooler=getattr(base, "pooler", None),
+        norms=tuple(base.get_submodule(path) for path in table.outer_norms),
+        hidden_size=config.hidden_size,
+        max_positions=_max_positions(kind, config),
+    )
+
+
+def _encoder_decoder_sites(kind: str, config, base: nn.Module, paths: dict[int, str]) -> Sites:
+    gated = bool(getattr(config, "is_gated_act", False))
+    tables = {"encoder": _t5_stack(decoder=False, gated=gated)}
+    if getattr(base, "decoder", None) is not None:
+        tables["decoder"] = _t5_stack(decoder=True, gated=gated)
+    layers, embeddings, norms = [], [], []
+    for name, table in tables.items():
+        stack = getattr(base, name)
+        layers.extend(_layers(stack, table, name, paths))
+        embeddings.append(_site("embeddings", stack, table.embeddings, paths))
+        norms.extend(stack.get_submodule(path) for path in table.outer_norms)
+    return Sites(
+        architecture=kind,
+        kind="encoder-decoder" if "decoder" in tables else "encoder",
+        layers=tuple(layers),
+        embeddings=tuple(embeddings),
+        entry=base.encoder,
+        decoder=getattr(base, "decoder", None),
+        pooler=None,
+        norms=tuple(norms),
+        hidden_size=config.d_model,
+        max_positions=None,
+    )
+
+
+def _layers(stack: nn.Module, table: _Stack, name: str, paths: dict[int, str]) -> tuple[Layer, ...]:
+    layers = []
+    for index, module in enumerate(stack.get_submodule(table.layers)):
+        layers.append(
+            Layer(
+                stack=name,
+                index=index,
+                path=paths[id(module)],
+                module=module,
+                attention=_attention(module, table.attention, paths),
+                cross=_attention(module, table.cross, paths) if table.cross else None,
+                ffn_in=_site("ffn_in", module, table.ffn_in, paths),
+                ffn_gate=_site("ffn_in", module, table.ffn_gate, paths) if table.ffn_gate else None,
+                ffn_out=_site("ffn_out", module, table.ffn_out, paths),
+                ffn_end=module.get_submodule(table.ffn_end),
+                norms=tuple(module.get_submodule(path) for path in table.layer_norms),
+            )
+        )
+    return tuple(layers)
+
+
+def _attention(layer: nn.Module, block: _Block, paths: dict[int, str]) -> Attention:
+    if block.fused:
+        fused = layer.get_submodule(block.fused)
+        third = fused.weight.shape[1] // 3  # Conv1D: (d, 3d)
+        parts = {
+            role: Site(role, paths[id(fused)], fused, (i * third, (i + 1) * third))
+            for i, role in enumerate(("query", "key", "value"))
+        }
+    else:
+        parts = {
+            role: _site(role, layer, getattr(block, role), paths)
+            for role in ("query", "key", "value")
+        }
+    output = _site("attention_output", layer, block.output, paths)
+    return Attention(**parts, attention_output=output, end=layer.get_submodule(block.end))
+
+
+def _site(role: str, parent: nn.Module, path: str, paths: dict[int, str]) -> Site:
+    module = parent.get_submodule(path)
+    return Site(role, paths[id(module)], module)
+
+
+def _max_positions(kind: str, config) -> int | None:
+    if kind in _FROM_PADDING:
+        return config.max_position_embeddings - config.pad_token_id - 1
+    if kind in _ENCODERS or kind == "gpt2":
+        return config.max_position_embeddings
+    return None  # rotary: no table that ends
+
+
+def _refusal(kind: str) -> CourseError:
+    reason = _REFUSED.get(kind, "its layers are not described in course_utils/plm/architectures.py")
+    return CourseError(
+        f"the sites of a {kind!r} model are not available: {reason}. "
+        f"Architectures that work: {', '.join(SUPPORTED)}."
+    )

@@ -1,0 +1,421 @@
+"""`load_plm`: a pre-trained language model and its tokenizer, by name.
+
+The same call reaches a pocket model, a local folder in Hugging Face's format and a model of the
+Hub. What it returns are ordinary transformers objects, made predictable in four ways:
+
+* weights are float32 unless asked otherwise (transformers keeps the file's type, and the pocket
+  weights are stored in 16 bit);
+* what the checkpoint did not hold is drawn from `seed` and named in `model.newly_initialised`:
+  that set is "the task head" everywhere in the kit;
+* a tokenizer without a padding token pads with its end token, and a causal language model is
+  padded on the left, so that what it writes continues the text;
+* everything wrong with the request is one `CourseError`, before any weight is read.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import torch
+import transformers
+from huggingface_hub import constants as hub
+from huggingface_hub import errors as hub_errors
+from torch import nn
+from transformers.models.auto import modeling_auto
+
+from course_utils.errors import CourseError, unknown_name
+from course_utils.plm.names import SHORT_NAMES, known_names, pocket_folder
+
+HEADS = ("lm", "classifier", "tagger", "choice", "encoder")
+
+
+def load_plm(
+    name: str | os.PathLike,
+    *,
+    head: str = "lm",
+    num_labels: int | None = None,
+    labels: Sequence[str] | None = None,
+    pretrained: bool = True,
+    revision: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device | None = None,
+    seed: int = 0,
+) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]:
+    """Load a PLM with one of the heads the course uses.
+
+    Args:
+        name: a pocket model ("pocket-bert-base", "pocket-gpt2", ...), a folder, a usual short
+            name ("bert-base", "gpt2", "t5-small", ...) or an id of the Hub ("owner/name").
+        head: "lm" (the language-model head the architecture was pre-trained with), "classifier"
+            (one label per text), "tagger" (one label per token), "choice" (which of several
+            texts), "encoder" (no head: hidden states).
+        num_labels: number of classes of a classifier or tagger.
+        labels: their names, in the order of their ids; implies `num_labels`.
+        pretrained: False gives the same architecture with random weights, the control that shows
+            what pre-training was worth. `newly_initialised` is the same set either way.
+        revision: branch, tag or commit on the Hub.
+        dtype: type of the weights; float32 for training.
+        device: where to put the model; None leaves it on the CPU.
+        seed: draws the weights the checkpoint does not hold. The global generator is untouched.
+
+    Returns:
+        (model, tokenizer), the model in eval mode. The model also carries `newly_initialised`
+        (frozenset of parameter names), `plm_name`, `plm_revision` (commit, or None for a folder)
+        and `plm_tokenizer`.
+
+    Raises:
+        CourseError: unknown name, head or number of labels; a folder that holds no model; a Hub
+            that can't be reached; a language-model head the checkpoint does not have.
+    """
+    if head not in HEADS:
+        raise unknown_name("head", head, HEADS)
+    labels, num_labels = _checked_labels(head, labels, num_labels)
+    source, local = _resolve(name)
+    with _quiet():
+        config = _from_source(
+            transformers.AutoConfig, source, local, revision, **_label_settings(labels, num_labels)
+        )
+        _need_label_count(head, labels, num_labels, config, source)
+        model_class = _model_class(config, head, source)
+        tokenizer = _from_source(transformers.AutoTokenizer, source, local, revision)
+        with seeded(seed):
+            if pretrained:
+                model, fresh = _pretrained(model_class, config, source, local, revision, dtype)
+            else:
+                fresh = _head_by_shape(model_class, config)
+                model = model_class.from_config(config, dtype=dtype)
+    if head == "lm" and pretrained and fresh:
+        raise CourseError(
+            f"{source!r} holds no language-model head (missing: {', '.join(sorted(fresh)[:3])}"
+            f"{', ...' if len(fresh) > 3 else ''}), so its words would be picked by random "
+            "weights. Use head='classifier', 'tagger', 'choice' or 'encoder' with this model, "
+            "or a checkpoint that keeps its head."
+        )
+    _agree_on_padding(model, tokenizer, head)
+    model.newly_initialised = frozenset(fresh)
+    model.plm_name = str(name)
+    model.plm_revision = getattr(config, "_commit_hash", None)
+    model.plm_tokenizer = tokenizer
+    return (model.to(device) if device is not None else model).eval(), tokenizer
+
+
+def head_parameters(model: nn.Module) -> frozenset[str]:
+    """Names of the parameters that belong to the task head of `model`.
+
+    For a model from `load_plm`, what its checkpoint did not hold. For any other transformers
+    model, everything outside the base model; nothing if the head is a language-model head, which
+    pre-training already taught.
+    """
+    known = getattr(model, "newly_initialised", None)
+    if known is not None:
+        return frozenset(known)
+    language_model = (
+        *modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(),
+        *modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES.values(),
+        *modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values(),
+    )
+    base = getattr(model, "base_model", model)
+    if type(model).__name__ in language_model or base is model:
+        return frozenset()
+    of_base = {id(parameter) for parameter in base.parameters()}
+    return frozenset(n for n, p in model.named_parameters() if id(p) not in of_base)
+
+
+def position_ids(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Positions of the real tokens of a padded batch: 0, 1, 2 ... from the first real one.
+
+    With left padding a causal model called without positions counts the padding too; `generate`
+    does not. Padded places get 0; nothing attends to them.
+
+    Args:
+        attention_mask: (B, T) of 0 and 1.
+
+    Returns:
+        (B, T) integers.
+    """
+    return (attention_mask.long().cumsum(-1) - 1).masked_fill(attention_mask == 0, 0)
+
+
+@contextmanager
+def seeded(seed: int):
+    """Draw from `seed` inside the block and give the CPU generator back untouched."""
+    state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+
+
+def _checked_labels(head: str, labels, num_labels) -> tuple[list[str] | None, int | None]:
+    if head not in ("classifier", "tagger") and (labels is not None or num_labels is not None):
+        raise CourseError(
+            f"head={head!r} has no labels, but labels or num_labels was given. "
+            "Use head='classifier' (one label per text) or head='tagger' (one per token)."
+        )
+    if labels is not None:
+        labels = [str(label) for label in labels]
+        if len(set(labels)) != len(labels):
+            raise CourseError(f"labels holds a name twice: {labels}. Each label needs its own.")
+        if num_labels is not None and num_labels != len(labels):
+            raise CourseError(
+                f"num_labels={num_labels} but labels names {len(labels)}: {labels}. Give one."
+            )
+        num_labels = len(labels)
+    if num_labels is not None and num_labels < 1:
+        raise CourseError(f"num_labels={num_labels}; a head needs at least one label.")
+    return labels, num_labels
+
+
+def _label_settings(labels: list[str] | None, num_labels: int | None) -> dict:
+    if labels is not None:
+        return {
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: i for i, label in enumerate(labels)},
+        }
+    return {} if num_labels is None else {"num_labels": num_labels}
+
+
+def _need_label_count(head: str, labels, num_labels, config, source: str) -> None:
+    """A number of labels must come from somewhere: the caller, or a checkpoint with that head."""
+    suffix = {"classifier": "ForSequenceClassification", "tagger": "ForTokenClassification"}
+    if head not in suffix or num_labels is not None:
+        return
+    if not any(str(a).endswith(suffix[head]) for a in config.architectures or ()):
+        raise CourseError(
+            f"head={head!r} for {source!r}: how many labels? "
+            "Give num_labels=2 or labels=('negative', 'positive')."
+        )
+
+
+def _resolve(name: str | os.PathLike) -> tuple[str, bool]:
+    """(what transformers should open, whether it is a local folder)."""
+    text = os.fspath(name)
+    pocket = pocket_folder(text)
+    if pocket is not None:
+        if not (pocket / "config.json").is_file():
+            raise CourseError(
+                f"the weights of {pocket.name!r} are not installed (looked in {pocket}). "
+                f"Recreate them with: course pocket pretrain --model "
+                f"{pocket.name.removeprefix('pocket-')}"
+            )
+        return str(pocket), True
+    folder = Path(text).expanduser()
+    if folder.is_dir() and (text not in SHORT_NAMES or (folder / "config.json").is_file()):
+        return str(_checked_folder(folder)), True
+    if text.startswith((".", "~")) or folder.is_absolute() or text.count("/") > 1:
+        raise CourseError(
+            f"there is no folder {text!r}. A local model is a folder with config.json, "
+            "model.safetensors and a tokenizer, as save_pretrained writes it."
+        )
+    if text.lower() in SHORT_NAMES:
+        return SHORT_NAMES[text.lower()], False
+    if text.count("/") == 1 and all(text.split("/")):
+        return text, False
+    raise unknown_name(
+        "PLM", text, known_names(), "Or give a folder, or an id of the Hub as owner/name."
+    )
+
+
+def _checked_folder(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        found = sorted(path.name for path in folder.iterdir())[:6]
+        raise CourseError(
+            f"the folder {str(folder)!r} holds no config.json (found: "
+            f"{', '.join(found) or 'nothing'}). A local model is a folder as save_pretrained "
+            "writes it: config.json, model.safetensors and a tokenizer."
+        )
+    return folder
+
+
+def _model_class(config, head: str, source: str):
+    """The Auto class for this head; refused here if the architecture has none."""
+    kind = config.model_type
+    if head == "encoder":
+        if kind in modeling_auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES:
+            return transformers.AutoModelForTextEncoding
+        return transformers.AutoModel
+    if head == "lm":
+        if kind in modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+            return transformers.AutoModelForSeq2SeqLM
+        if kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+            return transformers.AutoModelForMaskedLM
+        if kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+            return transformers.AutoModelForCausalLM
+    choices = {
+        "classifier": (
+            modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+            transformers.AutoModelForSequenceClassification,
+        ),
+        "tagger": (
+            modeling_auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+            transformers.AutoModelForTokenClassification,
+        ),
+        "choice": (
+            modeling_auto.MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES,
+            transformers.AutoModelForMultipleChoice,
+        ),
+    }
+    if head in choices and kind in choices[head][0]:
+        return choices[head][1]
+    raise CourseError(
+        f"{source!r} is a {kind!r} model, for which transformers has no head of kind {head!r}. "
+        "Another head may do: with head='lm' and a prompt every task is filling in words."
+    )
+
+
+def _pretrained(model_class, config, source, local, revision, dtype):
+    """(model, names of the parameters that were not in the checkpoint)."""
+    model, report = _from_source(
+        model_class,
+        source,
+        local,
+        revision,
+        config=config,
+        dtype=dtype,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    if not isinstance(model, transformers.PreTrainedModel):  # pragma: no cover - defensive
+        raise CourseError(f"{source!r} is not a language model.")
+    mismatched = {key for key, *_ in report["mismatched_keys"]}
+    names = {name for name, _ in model.named_parameters()}
+    fresh = (set(report["missing_keys"]) | mismatched) & names
+    base = {id(parameter) for parameter in model.base_model.parameters()}
+    inside = {n for n, p in model.named_parameters() if n in mismatched and id(p) in base}
+    if inside and model.base_model is not model:
+        raise CourseError(
+            f"the weights of {source!r} do not fit its own config.json: "
+            f"{', '.join(sorted(inside)[:3])}. The folder mixes files of two models."
+        )
+    return model, fresh
+
+
+def _head_by_shape(model_class, config) -> set[str]:
+    """What a checkpoint of this config's own class would leave to be initialised."""
+    with torch.device("meta"):
+        model = model_class.from_config(config)
+        trained = [getattr(transformers, str(a), None) for a in config.architectures or ()]
+        if not trained or trained[0] is None:
+            return set(head_parameters(model))
+        checkpoint = trained[0](config)
+    prefix = model.base_model_prefix + "."
+
+    def bare(name: str) -> str:
+        return name.removeprefix(prefix)
+
+    held = {bare(name) for name in checkpoint.state_dict()}
+    return {name for name, _ in model.named_parameters() if bare(name) not in held}
+
+
+def _agree_on_padding(model, tokenizer, head: str) -> None:
+    """Give tokenizer and model the same padding token, and the side that suits the head."""
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise CourseError(
+                "this tokenizer has neither a padding nor an end token; set tokenizer.pad_token "
+                "in its tokenizer_config.json."
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
+    kind = model.config.model_type
+    causal = kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not (
+        kind in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES or model.config.is_encoder_decoder
+    )
+    tokenizer.padding_side = "left" if causal and head == "lm" else "right"
+
+
+def _from_source(auto_class, source: str, local: bool, revision: str | None, **settings):
+    """`from_pretrained` with every failure turned into one line that says what to do."""
+    if not local:
+        settings |= {"revision": revision, "local_files_only": not _hub_reachable()}
+    try:
+        return auto_class.from_pretrained(source, **settings)
+    except CourseError:
+        raise
+    except Exception as error:
+        raise _explained(source, local, revision, error) from None
+
+
+def _explained(source: str, local: bool, revision: str | None, error: Exception) -> CourseError:
+    chain, link = [], error
+    while link is not None:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if local:
+        return CourseError(
+            f"the folder {source!r} can't be loaded: {first_line} A local model is a folder as "
+            "save_pretrained writes it: config.json, model.safetensors and a tokenizer."
+        )
+    if any(isinstance(link, hub_errors.GatedRepoError) for link in chain):
+        return CourseError(
+            f"{source!r} asks for its licence to be accepted: do so on its page of the Hub, then "
+            "run: hf auth login"
+        )
+    if any(isinstance(link, hub_errors.RevisionNotFoundError) for link in chain):
+        return CourseError(f"{source!r} has no revision {revision!r} on the Hub.")
+    if any(type(link) is hub_errors.RepositoryNotFoundError for link in chain):
+        return unknown_name("model of the Hub", source, known_names(), "Or give a folder.")
+    unreachable = (hub_errors.LocalEntryNotFoundError, hub_errors.OfflineModeIsEnabled)
+    if any(isinstance(link, (*unreachable, ConnectionError)) for link in chain) or (
+        isinstance(error, OSError) and not _hub_reachable()
+    ):
+        folder = source.rsplit("/", 1)[-1]
+        return CourseError(
+            f"the Hub can't be reached and {source!r} is not on this machine. Offline: on a "
+            f"machine with network run `hf download {source} --local-dir {folder}`, copy the "
+            f"folder here and use load_plm('./{folder}'); what was downloaded here before is "
+            "found by itself (HF_HUB_OFFLINE=1 skips asking the Hub). The pocket models need no "
+            "network: load_plm('pocket-bert')."
+        )
+    return CourseError(f"{source!r} can't be loaded: {first_line}")
+
+
+_REACHABLE: dict[str, bool] = {}
+
+
+def _hub_reachable(seconds: float = 3.0) -> bool:
+    """Whether the Hub answers; asked once per process, so that being offline costs no minute.
+
+    The Hub's own client would try again and again for about 25 s per file. Behind a proxy its
+    verdict is trusted instead of ours.
+    """
+    if hub.HF_HUB_OFFLINE:
+        return False
+    if any(os.environ.get(k) for k in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    if hub.ENDPOINT not in _REACHABLE:
+        address = urlsplit(hub.ENDPOINT)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        try:
+            socket.create_connection((address.hostname, port), timeout=seconds).close()
+            _REACHABLE[hub.ENDPOINT] = True
+        except OSError:
+            return False  # not remembered: the network may come back
+    return _REACHABLE[hub.ENDPOINT]
+
+
+@contextmanager
+def _quiet():
+    """Keep transformers' report of new weights and its progress bars to itself for a while.
+
+    That a head is new is expected here and said by `newly_initialised`.
+    """
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
