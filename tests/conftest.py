@@ -1,4 +1,4 @@
-"""What holds for every test: no network to the Hub, one thread, and the same seed each time."""
+"""What holds for every test: one thread for each worker, and no network to the Hub."""
 
 from __future__ import annotations
 
@@ -11,14 +11,3 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-import random
-
-import pytest
-
-
-@pytest.fixture(autouse=True)
-def _same_seed():
-    """A test that forgets a seed is still the same test twice."""
-    random.seed(0)
-    yield

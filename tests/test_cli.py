@@ -1,0 +1,85 @@
+"""The command line: a table of contents, near names, and errors that are one paragraph."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from course_utils import __version__
+from course_utils.cli import app
+
+
+def course(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "course_utils.cli", *arguments], capture_output=True, text=True
+    )
+
+
+def plain(text: str) -> str:
+    """Output without line breaks and frames, so that a sentence can be looked for."""
+    return " ".join(text.replace("│", " ").split())
+
+
+def commands(group=None, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command there is, as the words one types."""
+    import typer
+
+    group = group or typer.main.get_command(app)
+    found = []
+    for name, command in group.commands.items():
+        found += commands(command, (*path, name)) if hasattr(command, "commands") else []
+        found.append((*path, name))
+    return found
+
+
+def test_version():
+    done = course("--version")
+    assert (done.returncode, done.stdout.strip()) == (0, f"course kit {__version__}")
+
+
+def test_help_names_every_command_with_a_sentence():
+    shown = CliRunner().invoke(app, ["--help"]).output
+    for path in commands():
+        if len(path) == 1:
+            assert path[0] in shown
+
+
+@pytest.mark.parametrize("path", commands(), ids=" ".join)
+def test_every_command_has_help_that_says_something(path):
+    done = CliRunner().invoke(app, [*path, "--help"])
+    assert done.exit_code == 0
+    assert len(plain(done.output)) > 80
+
+
+def test_a_mistyped_command_gets_the_near_name():
+    done = course("doctr")
+    assert done.returncode == 2
+    assert "Did you mean 'doctor'?" in plain(done.stderr)
+
+
+def test_unusable_input_is_one_paragraph_and_status_2():
+    done = course("task", "show", "pocket/sst")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "unknown task 'pocket/sst'" in plain(done.stderr)
+    assert "Did you mean 'pocket/sst2'" in plain(done.stderr)
+    assert done.stdout == ""
+
+
+def test_task_list_names_the_tasks():
+    done = course("task", "list")
+    assert done.returncode == 0
+    assert "pocket/rte" in done.stdout.split()
+
+
+def test_lab_without_a_notebook_says_where_to_run_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "course_utils.cli", "lab"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "in the kit's folder" in plain(done.stderr)

@@ -1,0 +1,126 @@
+"""The setup cell adds what is missing and moves nothing that is there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import types
+
+import pytest
+from packaging.requirements import Requirement
+
+from course_utils import colab
+from course_utils.errors import CourseError
+
+
+def test_the_cell_is_valid_python_and_carries_the_address():
+    cell = colab.setup_cell("git+https://example.org/kit")
+    compile(cell, "setup cell", "exec")
+    assert 'KIT = "git+https://example.org/kit"' in cell
+    assert len(cell.splitlines()) <= 14
+
+
+def test_the_cell_runs_here_and_installs_nothing():
+    """Outside Colab no pip is started: an address that can't be installed does no harm."""
+    cell = colab.setup_cell("./no-such-folder")
+    done = subprocess.run(
+        [sys.executable, "-c", cell + "print(device)"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "course kit" in done.stdout
+    assert done.stdout.strip().endswith(("cpu", "cuda"))
+
+
+def test_setup_seeds_all_three_generators(capsys):
+    import random
+
+    import numpy as np
+    import torch
+
+    drawn = []
+    for _ in range(2):
+        colab.setup(seed=3)
+        drawn.append((random.random(), np.random.rand(), torch.rand(()).item()))
+    assert drawn[0] == drawn[1]
+    assert "Seed 3" in capsys.readouterr().out
+
+
+def test_survey_tells_missing_from_outside():
+    wanted = [Requirement(r) for r in ("packaging>=20", "packaging<1", "nobody-has-this>=2")]
+    missing, outside = colab.survey(wanted)
+    assert [r.name for r in missing] == ["nobody-has-this"]
+    assert len(outside) == 1
+    assert "left as it is" in outside[0]
+
+
+def test_missing_packages_away_from_colab_are_an_error_not_an_install(monkeypatch):
+    wanted = {"nobody-has-this": Requirement("nobody-has-this>=2")}
+    monkeypatch.setattr(colab, "requirements", lambda: wanted)
+    with pytest.raises(CourseError, match=r"lacks nobody-has-this.*make lab"):
+        colab.setup()
+
+
+def test_pip_is_told_to_keep_every_installed_version():
+    pins = dict(pin.split("==") for pin in colab.installed_pins())
+    from importlib import metadata
+
+    assert pins["numpy"] == metadata.version("numpy")
+    assert pins["torch"] == metadata.version("torch")
+
+
+def test_adding_what_would_move_a_package_fails_and_says_so():
+    """pip itself refuses: numpy is pinned to what is installed, and 1.0 is asked for."""
+    with pytest.raises(CourseError, match="without moving an installed package"):
+        colab.add([Requirement("numpy==1.0")])
+
+
+def test_numpy_changed_under_a_running_session_asks_for_a_restart(monkeypatch):
+    old = types.ModuleType("numpy")
+    old.__version__ = "1.0.0"
+    monkeypatch.setitem(sys.modules, "numpy", old)
+    with pytest.raises(CourseError, match=r"numpy 1\.0\.0 is loaded.*Restart"):
+        colab.setup()
+
+
+def test_a_local_build_tag_is_not_a_change(monkeypatch):
+    from importlib import metadata
+
+    same = types.ModuleType("torch")
+    same.__version__ = metadata.version("torch").split("+")[0] + "+cu128"
+    monkeypatch.setitem(sys.modules, "torch", same)
+    assert colab.changed_in_memory(("torch",)) == ""
+
+
+def test_readdress_changes_the_line_in_notebook_and_text_and_nothing_else(tmp_path):
+    cell = colab.setup_cell("./old")
+    notebook = {
+        "cells": [
+            {"cell_type": "markdown", "metadata": {}, "source": ["# Título\n", "text"]},
+            {"cell_type": "code", "metadata": {}, "source": cell.splitlines(keepends=True)},
+        ],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (tmp_path / "00.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "00.py").write_text(f"# %%\n{cell}\nKIT = 3\n", encoding="utf-8")
+    changed = colab.readdress(tmp_path, "git+https://example.org/kit")
+    assert [path.name for path in changed] == ["00.ipynb", "00.py"]
+    after = json.loads((tmp_path / "00.ipynb").read_text(encoding="utf-8"))
+    assert "".join(after["cells"][1]["source"]) == colab.setup_cell("git+https://example.org/kit")
+    assert after["cells"][0] == notebook["cells"][0]
+    assert "KIT = 3" in (tmp_path / "src" / "00.py").read_text(encoding="utf-8")
+    assert colab.readdress(tmp_path, "git+https://example.org/kit") == []
+
+
+@pytest.mark.parametrize("address", ["", 'a"b', "a b", "a\\b"])
+def test_readdress_refuses_an_address_that_breaks_the_line(tmp_path, address):
+    with pytest.raises(CourseError, match="no blanks"):
+        colab.readdress(tmp_path, address)
+
+
+def test_readdress_says_when_there_is_no_setup_cell(tmp_path):
+    with pytest.raises(CourseError, match="no notebook with a setup cell"):
+        colab.readdress(tmp_path, "./kit")
