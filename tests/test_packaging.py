@@ -156,9 +156,7 @@ def test_the_wheel_holds_code_weights_and_licence(tmp_path, project):
         shutil.copy(ROOT / name, copy)
     ignored = shutil.ignore_patterns("__pycache__")
     for package in ("course_utils", "autograder"):
-        shutil.copytree(
-            ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / package, copy / package, ignore=ignored)
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "."]
     done = subprocess.run(
         [*command, "--quiet", "-w", str(tmp_path)], cwd=copy, capture_output=True, text=True
