@@ -85,14 +85,7 @@ class RunRecord:
             CourseError: no such file, broken JSON, a missing field, a newer schema.
         """
         path = Path(path)
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as missing:
-            raise CourseError(f"no record at {path}.") from missing
-        except (json.JSONDecodeError, UnicodeDecodeError) as broken:
-            raise CourseError(f"{path} is not a record: broken JSON ({broken}).") from broken
-        if not isinstance(data, dict):
-            raise CourseError(f"{path} is not a record: expected a JSON object.")
+        data = read_json(path)
         if data.get("schema", 0) > SCHEMA:
             raise CourseError(
                 f"{path} has schema {data['schema']}, this kit reads up to {SCHEMA}: update it."
@@ -151,6 +144,19 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """The JSON object in a file; a CourseError says what is wrong with it."""
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as missing:
+        raise CourseError(f"no file {path}.") from missing
+    except (json.JSONDecodeError, UnicodeDecodeError) as broken:
+        raise CourseError(f"{path}: broken JSON ({broken}). Delete it and run again.") from broken
+    if not isinstance(data, dict):
+        raise CourseError(f"{path}: expected a JSON object.")
+    return data
 
 
 def write_json(path: str | Path, data: Any) -> Path:

@@ -151,7 +151,7 @@ def _texts(
     _check_room(tokenizer.num_special_tokens_to_add(pair=pair) + len(parts[0]), max_length)
     columns = [list(column) for column in zip(*parts, strict=True)]
     plain = tokenizer(*columns, return_attention_mask=False, verbose=False)
-    features = [dict(zip(plain, values, strict=True)) for values in zip(*plain.values())]
+    features = _by_example(plain)
     long = [i for i, f in enumerate(features) if len(f["input_ids"]) > max_length]
     if long:
         short = tokenizer(
@@ -160,9 +160,14 @@ def _texts(
             max_length=max_length,
             return_attention_mask=False,
         )
-        for at, values in zip(long, zip(*short.values(), strict=True), strict=True):
-            features[at] = dict(zip(short, values, strict=True))
+        for at, feature in zip(long, _by_example(short), strict=True):
+            features[at] = feature
     return features, len(long)
+
+
+def _by_example(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _choice(

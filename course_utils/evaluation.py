@@ -1,0 +1,429 @@
+"""Evaluating a model on a split: predictions, score, and what the score is worth.
+
+Works with whatever answers a batch with `.logits`: a transformers model with a head, a
+`Tuned` model, or a `PromptModel` (which also encodes examples by itself). Texts are sorted
+by length before batching, so little is padded, and predictions come back in row order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_utils.errors import CourseError
+from course_utils.records import write_text
+from course_utils.tasks.inputs import Collator, Encoded, encode, has_answer, pad_id, texts
+from course_utils.tasks.metrics import interval, score
+from course_utils.tasks.task import Task
+
+IGNORED = -100
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+NEW_TOKENS = 80  # enough for a sentence about one table; E2E's longest reference has 73 words
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A score and everything behind it.
+
+    Attributes:
+        score, metric, n: the value, what it measures, and over how many examples.
+        predictions, labels: per example, in row order: label ids, numbers, tag names or texts.
+        ids: the examples' own "id" or "idx" column, else their row numbers.
+        majority: score of always giving the most common label.
+        seconds: wall-clock time of the predictions.
+    """
+
+    task: str
+    split: str
+    metric: str
+    score: float
+    n: int
+    predictions: list[Any] = field(repr=False)
+    labels: list[Any] = field(repr=False)
+    ids: list[Any] = field(repr=False)
+    majority: float
+    seconds: float
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of an accuracy (Wilson); None for other metrics."""
+        return interval(self.score, self.n) if self.metric == "accuracy" else None
+
+    def __str__(self) -> str:
+        span = ""
+        if self.interval:
+            span = f", 95 % interval {self.interval[0]:.3f} to {self.interval[1]:.3f}"
+        return (
+            f"{self.task} {self.split}: {self.metric} {self.score:.3f}{span}, n {self.n:,} "
+            f"(majority {self.majority:.3f})"
+        )
+
+    def write(self, path: str | Path) -> Path:
+        """One JSON line per example: id, prediction, label."""
+        triples = zip(self.ids, self.predictions, self.labels, strict=True)
+        lines = [json.dumps({"id": i, "prediction": p, "label": g}) for i, p, g in triples]
+        return write_text(path, "\n".join(lines) + "\n")
+
+
+def evaluate(
+    model: nn.Module,
+    task: Task,
+    split: str | None = None,
+    *,
+    tokenizer: Any,
+    prompt: Any = None,
+    batch_size: int = 64,
+    max_length: int | None = None,
+    precision: str = "auto",
+    progress: bool = False,
+) -> Evaluation:
+    """Scores a model on one split. Examples without a gold label are left out.
+
+    Args:
+        model: transformers model with the task's head, `Tuned`, or `PromptModel`.
+        split: "test" where the task has one, else "dev", when not given.
+        prompt: (template, verbalizer) to prompt a bare PLM with; see `with_prompt`.
+        max_length: tokens per example; the model's own limit when not given.
+        precision: one of `PRECISIONS`; "auto" is float32 on a CPU, 16 bit on a GPU.
+
+    Raises:
+        CourseError: no such split, no gold label in it, a text that does not fit.
+    """
+    split = split or task.evaluation_split
+    model = with_prompt(model, task, tokenizer, prompt, max_length)
+    prepared = prepare(model, task, split, tokenizer, max_length=max_length)
+    return prepared.evaluate(model, batch_size, precision, progress)
+
+
+def predict(
+    model: nn.Module,
+    task: Task,
+    split: str = "unlabelled",
+    *,
+    tokenizer: Any,
+    prompt: Any = None,
+    batch_size: int = 64,
+    max_length: int | None = None,
+    precision: str = "auto",
+    progress: bool = False,
+) -> list[Any]:
+    """Predictions for every example of a split, with or without gold labels, in row order."""
+    model = with_prompt(model, task, tokenizer, prompt, max_length)
+    prepared = prepare(model, task, split, tokenizer, max_length=max_length, answers=False)
+    return prepared.predict(model, batch_size, precision, progress)
+
+
+@dataclass
+class Prepared:
+    """A split, tokenised once and evaluated as often as needed (each epoch of a training)."""
+
+    task: Task
+    split: str
+    tokenizer: Any
+    encoded: Encoded
+    side: str
+    _batches: dict[int, list[tuple[list[int], dict[str, torch.Tensor]]]] = field(
+        default_factory=dict
+    )
+
+    def batches(self, size: int) -> list[tuple[list[int], dict[str, torch.Tensor]]]:
+        """(features' numbers, padded batch), longest texts first: out of memory comes at once."""
+        if size not in self._batches:
+            lengths = self.encoded.lengths()
+            order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+            collator = Collator(pad_id(self.tokenizer), self.side)
+            chunks = [order[i : i + size] for i in range(0, len(order), size)]
+            self._batches[size] = [
+                (chunk, collator([self.encoded.features[i] for i in chunk])) for chunk in chunks
+            ]
+        return self._batches[size]
+
+    def predict(
+        self, model: nn.Module, batch_size: int, precision: str = "auto", progress: bool = False
+    ) -> list[Any]:
+        """Predictions in the order of the kept rows."""
+        device = device_of(model)
+        found: list[Any] = [None] * len(self.encoded.features)
+        answer = _answerer(model, self)
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.inference_mode(), autocast(device, precision):
+                for chunk, batch in _bar(self.batches(batch_size), progress):
+                    on_device = {k: v.to(device) for k, v in batch.items()}
+                    for at, value in zip(chunk, answer(on_device), strict=True):
+                        found[at] = value
+        finally:
+            model.train(was_training)
+        return [self._complete(at, value) for at, value in enumerate(found)]
+
+    def _complete(self, at: int, value: Any) -> Any:
+        """Tag ids become names; words that were cut off count as outside."""
+        if self.task.kind != "tagging":
+            return value
+        words = len(self.task.split(self.split)[self.encoded.rows[at]]["tokens"])
+        names = [self.task.labels[tag] for tag in value]
+        return names + ["O"] * (words - len(names))
+
+    def gold(self) -> list[Any]:
+        """The answers of the kept rows, in the form `predict` gives them."""
+        answers = self.task.gold(self.split)
+        kept = [answers[row] for row in self.encoded.rows]
+        if self.task.kind == "tagging":
+            return [[self.task.labels[tag] for tag in tags] for tags in kept]
+        return kept
+
+    def ids(self) -> list[Any]:
+        """The kept rows' "id" or "idx", else their numbers."""
+        rows = self.task.split(self.split)
+        named = next((c for c in ("id", "idx") if c in rows.column_names), None)
+        values = list(rows[named]) if named else range(len(rows))
+        return [values[row] for row in self.encoded.rows]
+
+    def evaluate(
+        self, model: nn.Module, batch_size: int, precision: str = "auto", progress: bool = False
+    ) -> Evaluation:
+        """Predictions and their score; texts with several references are scored against all."""
+        start = time.perf_counter()
+        predictions, gold = self.predict(model, batch_size, precision, progress), self.gold()
+        seconds = time.perf_counter() - start
+        ids = self.ids()
+        if self.task.kind == "generation":
+            predictions, gold, ids = self._by_source(predictions, gold, ids)
+        return Evaluation(
+            task=self.task.name,
+            split=self.split,
+            metric=self.task.metric,
+            score=score(self.task.metric, predictions, gold),
+            n=len(gold),
+            predictions=predictions,
+            labels=gold,
+            ids=ids,
+            majority=self.task.majority(self.split),
+            seconds=seconds,
+        )
+
+    def _by_source(
+        self, predictions: list[str], gold: list[Any], ids: list[Any]
+    ) -> tuple[list[str], list[list[str]], list[Any]]:
+        """E2E lists a table once per reference: one prediction against all its references."""
+        rows = self.task.split(self.split)
+        merged: dict[str, tuple[str, list[str], Any]] = {}
+        for at, row in enumerate(self.encoded.rows):
+            source = texts(self.task, rows[row])[0]
+            references = [gold[at]] if isinstance(gold[at], str) else list(gold[at])
+            merged.setdefault(source, (predictions[at], [], ids[at]))[1].extend(references)
+        values = list(merged.values())
+        return [v[0] for v in values], [v[1] for v in values], [v[2] for v in values]
+
+
+def prepare(
+    model: nn.Module,
+    task: Task,
+    split: str,
+    tokenizer: Any,
+    *,
+    max_length: int | None = None,
+    answers: bool = True,
+    training: bool = False,
+) -> Prepared:
+    """Tokenises a split for this model.
+
+    Args:
+        answers: keep only examples with gold labels.
+        training: for generation, features with the target inside instead of the prompt alone.
+    """
+    rows = task.split(split)
+    limit = token_limit(model, tokenizer, max_length)
+    config = getattr(plain(model), "config", None)
+    if config is not None and getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = pad_id(tokenizer)  # causal classifiers find the last token by it
+    side = "right"
+    if encodes(model):
+        encoded = _own_encoding(model, task, rows, answers)
+    else:
+        seq2seq = bool(getattr(config, "is_encoder_decoder", False))
+        writing = task.kind == "generation" and not training
+        if writing and not seq2seq:
+            side = "left"  # the next token must follow the text, not its padding
+        encoded = encode(
+            task,
+            rows,
+            tokenizer,
+            max_length=limit - NEW_TOKENS if writing and not seq2seq else limit,
+            seq2seq=seq2seq,
+            answers=answers and not writing,
+        )
+    if not encoded.features:
+        raise CourseError(f"task {task.name!r}: no example of split {split!r} has a gold label.")
+    return Prepared(task, split, tokenizer, encoded, side)
+
+
+def _own_encoding(model: Any, task: Task, rows: Any, answers: bool) -> Encoded:
+    """Features a PromptModel makes itself, with the label beside them."""
+    named = getattr(model, "labels", task.labels)
+    if tuple(named) != task.labels:
+        raise CourseError(
+            f"the prompt answers with the labels {', '.join(named)}; task {task.name!r} has "
+            f"{', '.join(task.labels)}. Give PromptModel labels=task.labels."
+        )
+    encoded = Encoded()
+    for at, row in enumerate(rows):
+        if answers and not has_answer(task, row):
+            continue
+        feature = {k: v for k, v in model.encode(row).items() if k != "labels"}
+        if answers:
+            feature["labels"] = int(row[task.label_column])
+        encoded.features.append(feature)
+        encoded.rows.append(at)
+    return encoded
+
+
+def encodes(model: Any) -> bool:
+    """True for a model that turns an example into features by itself (`PromptModel`)."""
+    return callable(getattr(model, "encode", None))
+
+
+def with_prompt(
+    model: nn.Module, task: Task, tokenizer: Any, prompt: Any, max_length: int | None = None
+) -> nn.Module:
+    """The model asked through a prompt, or the model itself when `prompt` is None.
+
+    Args:
+        prompt: a pair (template, verbalizer), each an object of `course_utils.prompting` or
+            what makes one (a string, a dict from labels to words), or a `Prompt` of a Task.
+    """
+    if prompt is None or encodes(model):
+        return model
+    from course_utils.prompting import PromptModel
+
+    template, verbalizer = prompt[0], prompt[1]
+    return PromptModel(
+        model, tokenizer, template, verbalizer, labels=task.labels, max_length=max_length
+    )
+
+
+def _answerer(model: nn.Module, prepared: Prepared) -> Callable[[dict], list[Any]]:
+    """The function from a batch on the device to one answer per example."""
+    kind = prepared.task.kind
+    if kind == "generation":
+        return lambda batch: _write(model, prepared.tokenizer, batch)
+    if kind == "tagging":
+        return lambda batch: _tags(model, batch)
+    if kind == "regression":
+        return lambda batch: _logits(model, batch).float().squeeze(-1).tolist()
+    return lambda batch: _logits(model, batch).argmax(-1).tolist()
+
+
+def _logits(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    return model(**{k: v for k, v in batch.items() if k != "labels"}).logits
+
+
+def _tags(model: nn.Module, batch: dict[str, torch.Tensor]) -> list[list[int]]:
+    best = _logits(model, batch).argmax(-1)  # (B, L)
+    scored = batch["labels"] != IGNORED  # (B, L), the first sub-token of each word
+    return [row[keep].tolist() for row, keep in zip(best, scored, strict=True)]
+
+
+def _write(model: Any, tokenizer: Any, batch: dict[str, torch.Tensor]) -> list[str]:
+    """Greedy continuation of each prompt, cut at the end-of-text token."""
+    writer = model if hasattr(model, "generate") else plain(model)
+    made = writer.generate(
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        max_new_tokens=NEW_TOKENS,
+        do_sample=False,
+        num_beams=1,
+        pad_token_id=pad_id(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    if not plain(model).config.is_encoder_decoder:
+        made = made[:, batch["input_ids"].shape[1] :]
+    return [text.strip() for text in tokenizer.batch_decode(made, skip_special_tokens=True)]
+
+
+def plain(model: Any) -> Any:
+    """The transformers model inside `Tuned`, `PromptModel` or a data-parallel wrapper."""
+    from transformers import PreTrainedModel
+
+    while not isinstance(model, PreTrainedModel):
+        inside = (getattr(model, name, None) for name in ("model", "plm", "module"))
+        inner = next((m for m in inside if isinstance(m, nn.Module)), None)
+        if inner is None:
+            return model
+        model = inner
+    return model
+
+
+def token_limit(model: nn.Module, tokenizer: Any, asked: int | None = None) -> int:
+    """How many tokens of text an example may have with this model.
+
+    The smallest of the tokenizer's limit and the position embeddings, less what a soft prompt
+    or prefix takes of them; 512 where nothing is said (relative positions).
+
+    Raises:
+        CourseError: more was asked for than the model has positions.
+    """
+    config = getattr(plain(model), "config", None)
+    limits = [tokenizer.model_max_length] if tokenizer.model_max_length < 10**6 else []
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions:
+        # RoBERTa counts positions from padding_idx + 1, so two of them are never text.
+        offset = 2 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+        limits.append(positions - offset)
+    limit = min(limits, default=512) - _positions_taken(model)
+    if asked is not None and not 1 <= asked <= limit:
+        raise CourseError(
+            f"max_length {asked}: this model allows at most {limit} tokens of text (its position "
+            "embeddings, less those a soft prompt or prefix takes)."
+        )
+    return asked or limit
+
+
+def _positions_taken(model: Any) -> int:
+    """Positions a method spends on vectors of its own; it says so as `extra_positions`."""
+    while isinstance(model, nn.Module):
+        if isinstance(taken := getattr(model, "extra_positions", None), int):
+            return taken
+        model = next((m for n in ("model", "plm") if (m := getattr(model, n, None))), None)
+    return 0
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device of the model's first parameter."""
+    return next(model.parameters()).device
+
+
+def choose_precision(device: torch.device, asked: str = "auto") -> str:
+    """ "auto": bfloat16 on GPUs that have it (sm_80 on), float16 on others, float32 on a CPU."""
+    if asked not in PRECISIONS:
+        raise CourseError(f"precision {asked!r}: expected one of {', '.join(PRECISIONS)}.")
+    if asked != "auto":
+        return asked
+    if device.type != "cuda":
+        return "float32"
+    return "bfloat16" if torch.cuda.get_device_capability(device)[0] >= 8 else "float16"
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """16-bit arithmetic where the precision asks for it; parameters stay as they are."""
+    chosen = choose_precision(device, precision)
+    if chosen == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, chosen))
+
+
+def _bar(batches: list[Any], progress: bool) -> Iterator[Any]:
+    if not progress:
+        return iter(batches)
+    from tqdm.auto import tqdm
+
+    return iter(tqdm(batches, desc="evaluating", leave=False))

@@ -1,0 +1,552 @@
+"""Training a model on a task, and choosing a learning rate on dev.
+
+    result = train(model, task, tokenizer=tokenizer, settings=TrainSettings(epochs=5))
+    print(result)                      # what was trained, the best epoch, its dev score
+    evaluate(model, task, "test", tokenizer=tokenizer)
+
+`train` trains whatever parameters have requires_grad: all of a model, a LoRA, a soft prompt.
+The loop is transformers' Trainer (see `course_utils.loop` for what is changed): mixed precision,
+accumulation, several GPUs through `accelerate launch`, checkpoints and resume. The epoch is
+chosen on dev, never on test.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_utils.errors import CourseError
+from course_utils.evaluation import (
+    PRECISIONS,
+    Evaluation,
+    Prepared,
+    choose_precision,
+    plain,
+    prepare,
+    with_prompt,
+)
+from course_utils.loop import (
+    CourseTrainer,
+    DivergedError,
+    LengthGrouped,
+    Watch,
+    checkpoints,
+    clean,
+    load_trained,
+    trained_state,
+)
+from course_utils.records import RunRecord, read_json, versions, write_json
+from course_utils.tasks.inputs import Collator, pad_id
+from course_utils.tasks.task import Task
+
+SCHEDULES = {
+    "linear": "linear",
+    "constant": "constant_with_warmup",
+    "cosine": "cosine",
+}
+LEAST_STEPS = 120  # fewer updates leave a new head near its random start
+MOST_SCORES = 12  # dev evaluations in one training, unless asked for otherwise
+
+# Learning rates for AdamW by the PLM's number of parameters (upper bound of each column).
+# Full fine-tuning wants less the larger the PLM; small modules on a frozen PLM want more.
+SIZES = (12e6, 60e6, 200e6, math.inf)
+LEARNING_RATES: dict[str, tuple[float, ...]] = {
+    "FullFineTuning": (5e-4, 1e-4, 3e-5, 1e-5),
+    "HeadOnly": (3e-3, 3e-3, 1e-3, 1e-3),
+    "LoRA": (3e-3, 1e-3, 5e-4, 3e-4),
+    "SoftPrompt": (1e-2, 1e-2, 1e-2, 5e-3),
+}
+OTHER_METHODS = (3e-3, 1e-3, 5e-4, 3e-4)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train. What is None is filled in by `filled` from the method, PLM and data.
+
+    Attributes:
+        epochs, steps: how long; at most one of them. Default 5 epochs, at least 120 updates.
+        batch_size: examples per forward pass and device; one update sees
+            batch_size * accumulation * devices of them.
+        learning_rate: peak, for AdamW.
+        warmup: share of the updates in which it rises from 0.
+        schedule: "linear" or "cosine" decay to 0, or "constant".
+        precision: "auto" is float32 on a CPU, 16 bit on a GPU; or one by name.
+        max_length: tokens per example; the model's limit when None.
+        evaluate_every: updates between dev scores; each epoch, at most 12 in all, when None.
+        keep: "best" on dev or "last".
+        patience: dev scores without a new best before training stops.
+        group_by_length: batches of similar length, so that little is padded.
+    """
+
+    epochs: float | None = None
+    steps: int | None = None
+    batch_size: int = 16
+    learning_rate: float | None = None
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    schedule: str = "linear"
+    seed: int = 0
+    precision: str = "auto"
+    max_length: int | None = None
+    evaluate_every: int | None = None
+    keep: str = "best"
+    patience: int | None = None
+    accumulation: int = 1
+    max_grad_norm: float = 1.0
+    group_by_length: bool = True
+    evaluation_batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        _positive(self, "epochs", "steps", "batch_size", "learning_rate", "evaluate_every")
+        _positive(self, "patience", "accumulation", "evaluation_batch_size", "max_length")
+        if self.epochs is not None and self.steps is not None:
+            raise CourseError("TrainSettings: give epochs or steps, not both.")
+        for name, known in (
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+            ("keep", ("best", "last")),
+        ):
+            if getattr(self, name) not in known:
+                raise CourseError(
+                    f"TrainSettings: {name} {getattr(self, name)!r}; expected one of "
+                    f"{', '.join(known)}."
+                )
+        if not 0 <= self.warmup < 1:
+            raise CourseError(f"TrainSettings: warmup {self.warmup} is a share, 0 to below 1.")
+
+    def filled(self, model: nn.Module, examples: int, processes: int = 1) -> TrainSettings:
+        """The same settings with nothing left open, for `examples` training examples."""
+        per_epoch = updates_per_epoch(self, examples, processes)
+        epochs, steps = self.epochs, self.steps
+        if steps is None:
+            epochs = epochs or max(5, math.ceil(LEAST_STEPS / per_epoch))
+            steps = math.ceil(epochs * per_epoch)
+        every = self.evaluate_every
+        if every is None:
+            every = per_epoch * math.ceil(steps / per_epoch / MOST_SCORES)
+            if every > steps:  # less than an epoch in all: score on the way nevertheless
+                every = max(1, steps // 5)
+        return replace(
+            self,
+            epochs=None,
+            steps=steps,
+            evaluate_every=every,
+            learning_rate=self.learning_rate or default_learning_rate(model),
+        )
+
+
+def updates_per_epoch(settings: TrainSettings, examples: int, processes: int = 1) -> int:
+    """Optimizer steps in one pass over the training examples."""
+    batches = math.ceil(math.ceil(examples / settings.batch_size) / processes)
+    return math.ceil(batches / settings.accumulation)
+
+
+def default_learning_rate(model: nn.Module) -> float:
+    """A learning rate to start from, by method and number of parameters of the PLM."""
+    size = sum(p.numel() for p in plain(model).parameters())
+    rates = LEARNING_RATES.get(method_of(model)[0], OTHER_METHODS)
+    return next(rate for rate, bound in zip(rates, SIZES, strict=True) if size <= bound)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What `train` gives back: the model with its chosen parameters, and the record.
+
+    `model` is the object that was passed in, or the `PromptModel` made for `prompt`.
+    """
+
+    model: nn.Module = field(repr=False)
+    record: RunRecord
+    evaluation: Evaluation = field(repr=False)
+    output: Path | None = None
+
+    @property
+    def history(self) -> tuple[Any, ...]:
+        return tuple(self.record.history)
+
+    @property
+    def dev_score(self) -> float:
+        return self.record.dev_score
+
+    def __str__(self) -> str:
+        r = self.record
+        return (
+            f"{r.method} on {r.plm}, {r.task}: {r.trainable:,} of {r.total:,} parameters trained "
+            f"on {r.train_examples:,} examples in {r.seconds:.0f} s; dev {r.metric} "
+            f"{r.dev_score:.3f} at epoch {r.best_epoch:g} of {r.epochs:g}"
+        )
+
+
+def train(
+    model: nn.Module,
+    task: Task,
+    *,
+    tokenizer: Any,
+    prompt: Any = None,
+    settings: TrainSettings | None = None,
+    examples: int | None = None,
+    output: str | Path | None = None,
+    plm: str | None = None,
+    progress: bool | None = None,
+) -> TrainResult:
+    """Trains what requires a gradient on the task's "train", choosing the epoch on "dev".
+
+    Args:
+        model: transformers model with the task's head, `Tuned`, or `PromptModel`.
+        prompt: (template, verbalizer) to train the PLM through a prompt (`with_prompt`).
+        examples: train on that many examples, drawn with the settings' seed.
+        output: a folder for checkpoints, the record and the trained parameters. If it holds
+            the checkpoint of an interrupted run with the same settings, that run goes on and
+            ends as it would have.
+        plm: name for the record, when the model doesn't know it.
+        progress: a bar; shown in a terminal or notebook when None.
+
+    Raises:
+        CourseError: before any work, if nothing is trainable, a split is missing, a text does
+            not fit, or `output` belongs to another run; during it, if the loss diverges.
+    """
+    settings = settings or TrainSettings()
+    model = with_prompt(model, task, tokenizer, prompt, settings.max_length)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise CourseError("nothing to train: no parameter of the model requires a gradient.")
+    if examples is not None:
+        task = task.subset(examples, seed=settings.seed)
+    length = settings.max_length
+    data = prepare(model, task, "train", tokenizer, max_length=length, training=True)
+    dev = prepare(model, task, "dev", tokenizer, max_length=length)
+    folder = None if output is None else Path(output)
+    shared = _Run(model, task, tokenizer, settings, data, dev, folder, plm)
+    return shared.go(progress)
+
+
+class _Run:
+    """One training, between its inputs and its record."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        tokenizer: Any,
+        settings: TrainSettings,
+        data: Prepared,
+        dev: Prepared,
+        folder: Path | None,
+        plm: str | None,
+    ) -> None:
+        self.model, self.task, self.tokenizer = model, task, tokenizer
+        self.data, self.dev, self.folder = data, dev, folder
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        count = len(data.encoded.features)
+        self.settings = settings.filled(model, count, processes)
+        self.per_epoch = updates_per_epoch(settings, count, processes)
+        self.plm = plm or plm_name(model)
+
+    def go(self, progress: bool | None) -> TrainResult:
+        resume = self._claim()
+        config = getattr(plain(self.model), "config", None)
+        use_cache = getattr(config, "use_cache", None)
+        _reset_peak_memory()
+        with tempfile.TemporaryDirectory() as scratch:
+            watch = self._watch(progress)
+            trainer = self._trainer(watch, str(self.folder or scratch))
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        if watch.bar is not None:
+            watch.bar.close()
+        if use_cache is not None:
+            config.use_cache = use_cache  # Trainer turns it off; generation wants it
+        if watch.best is not None:
+            load_trained(self.model, watch.best)
+        self.model.eval()
+        evaluation = self._score()
+        record = self._record(watch, evaluation, trainer.args.device)
+        if self.folder is not None and trainer.is_world_process_zero():
+            self._leave(record)
+        return TrainResult(self.model, record, evaluation, self.folder)
+
+    def _score(self) -> Evaluation:
+        return self.dev.evaluate(
+            self.model, self.settings.evaluation_batch_size, self.settings.precision
+        )
+
+    def _watch(self, progress: bool | None) -> Watch:
+        return Watch(
+            lambda: self._score().score,
+            every=self.settings.evaluate_every,
+            per_epoch=self.per_epoch,
+            patience=self.settings.patience,
+            keep_best=self.settings.keep == "best",
+            folder=self.folder,
+            bar=_bar(progress, f"{method_of(self.model)[0]} on {self.task.name}"),
+        )
+
+    def _trainer(self, watch: Watch, folder: str) -> CourseTrainer:
+        from transformers import PrinterCallback
+
+        s = self.settings
+        order = LengthGrouped(self.data.encoded.lengths(), s.batch_size, s.seed, s.group_by_length)
+        args = _arguments(s, folder)
+        args._n_gpu = min(args.n_gpu, 1)  # more GPUs through accelerate, never DataParallel
+        trainer = CourseTrainer(
+            model=self.model,
+            args=args,
+            data_collator=Collator(pad_id(self.tokenizer)),
+            train_dataset=self.data.encoded.features,
+            order=order,
+            watch=watch,
+        )
+        trainer.remove_callback(PrinterCallback)
+        return trainer
+
+    def _claim(self) -> Path | None:
+        """Makes the folder this run's own; the checkpoint to go on from, if there is one."""
+        if self.folder is None:
+            return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name, values = method_of(self.model)
+        mine = {
+            "plm": self.plm,
+            "task": self.task.name,
+            "method": name,
+            "hyperparameters": values,
+            "train_examples": len(self.data.encoded.features),
+            "settings": asdict(self.settings),
+        }
+        found, marker = checkpoints(self.folder), self.folder / "run.json"
+        if found and marker.is_file():
+            theirs = read_json(marker)
+            odd = [key for key in mine if theirs.get(key) != _plain_json(mine[key])]
+            if odd:
+                raise CourseError(
+                    f"{self.folder} holds an unfinished run with another {odd[0]}: it can't be "
+                    "continued with these settings. Use another folder, or delete this one."
+                )
+            return found[-1]
+        clean(self.folder)
+        write_json(marker, mine)
+        return None
+
+    def _record(self, watch: Watch, dev: Evaluation, device: torch.device) -> RunRecord:
+        name, values = method_of(self.model)
+        best = watch.best_entry() if self.settings.keep == "best" else watch.history[-1]
+        base = plain(self.model)
+        return RunRecord(
+            plm=self.plm,
+            revision=getattr(base, "plm_revision", None) or "",
+            task=self.task.name,
+            task_revision=self.task.revision,
+            method=name,
+            hyperparameters=values,
+            settings=asdict(self.settings),
+            seed=self.settings.seed,
+            train_examples=len(self.data.encoded.features),
+            epochs=watch.history[-1]["epoch"],
+            steps=watch.history[-1]["step"],
+            best_epoch=best["epoch"],
+            dev_score=best["dev_score"],
+            split="dev",
+            metric=dev.metric,
+            score=dev.score,
+            n=dev.n,
+            majority=dev.majority,
+            interval=dev.interval,
+            trainable=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+            total=sum(p.numel() for p in self.model.parameters()),
+            seconds=round(watch.seconds(), 2),
+            evaluation_seconds=round(dev.seconds, 2),
+            peak_memory_mb=_peak_memory(device),
+            device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            precision=choose_precision(device, self.settings.precision),
+            versions=versions(),
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            history=tuple(watch.history),
+            notes={"truncated": self.data.encoded.truncated} if self.data.encoded.truncated else {},
+        )
+
+    def _leave(self, record: RunRecord) -> None:
+        """The record and the trained parameters stay; what only a resume needs goes."""
+        from safetensors.torch import save_file
+
+        tuned = next((m for m in _layers(self.model) if hasattr(m, "method")), None)
+        if tuned is not None:
+            tuned.save(self.folder / "adapter")
+        else:
+            save_file(trained_state(self.model), self.folder / "trained.safetensors")
+        record.write(self.folder / "record.json")
+        clean(self.folder)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Learning rates tried, each with the dev score it reached, and the best run."""
+
+    scores: dict[float, float]
+    best: TrainResult = field(repr=False)
+
+    @property
+    def learning_rate(self) -> float:
+        return self.best.record.settings["learning_rate"]
+
+    def __str__(self) -> str:
+        tried = ", ".join(f"{rate:g}: {value:.3f}" for rate, value in self.scores.items())
+        return f"dev score by learning rate: {tried}; chosen {self.learning_rate:g}"
+
+
+def sweep(
+    make_model: Callable[[], nn.Module],
+    task: Task,
+    learning_rates: Sequence[float],
+    *,
+    tokenizer: Any,
+    settings: TrainSettings | None = None,
+    prompt: Any = None,
+    examples: int | None = None,
+    plm: str | None = None,
+    progress: bool | None = None,
+) -> Sweep:
+    """Trains once per learning rate, each from a new model, and keeps the best on dev.
+
+    Args:
+        make_model: gives a fresh model for each run, e.g. `lambda: attach(load(), LoRA())`.
+        learning_rates: tried in this order; of equal dev scores the first wins. One that
+            diverges counts as a score of minus infinity.
+
+    Raises:
+        CourseError: no learning rate given, or every one diverged.
+    """
+    if not learning_rates:
+        raise CourseError("sweep: give at least one learning rate.")
+    settings = settings or TrainSettings()
+    scores: dict[float, float] = {}
+    best: TrainResult | None = None
+    for rate in learning_rates:
+        try:
+            result = train(
+                make_model(),
+                task,
+                tokenizer=tokenizer,
+                prompt=prompt,
+                settings=replace(settings, learning_rate=rate),
+                examples=examples,
+                plm=plm,
+                progress=progress,
+            )
+        except DivergedError:
+            scores[rate] = -math.inf
+            continue
+        scores[rate] = result.dev_score
+        if best is None or result.dev_score > best.dev_score:
+            best = result
+    if best is None:
+        raise CourseError("sweep: every learning rate diverged; try smaller ones.")
+    return Sweep(scores, best)
+
+
+def method_of(model: nn.Module) -> tuple[str, dict[str, Any]]:
+    """The tuning method's name and hyper-parameters; of a plain model what is trained tells."""
+    for layer in _layers(model):
+        method = getattr(layer, "method", None)
+        if is_dataclass(method):
+            return type(method).__name__, _plain_json(asdict(method))
+    frozen = any(not p.requires_grad for p in model.parameters())
+    return ("Partial" if frozen else "FullFineTuning"), {}
+
+
+def plm_name(model: nn.Module) -> str:
+    """The PLM's name: what load_plm called it, a Hub id, or a folder's last part."""
+    base = plain(model)
+    config = getattr(base, "config", None)
+    name = getattr(base, "plm_name", None) or getattr(config, "_name_or_path", "") or ""
+    if name and (Path(name).is_absolute() or Path(name).exists()):
+        name = Path(name).resolve().name
+    return str(name) or type(base).__name__
+
+
+def _layers(model: Any) -> list[Any]:
+    """PromptModel, Tuned, transformers model: the wrappers around a PLM, outermost first."""
+    found, base = [], plain(model)
+    while model is not base:
+        found.append(model)
+        inside = (getattr(model, name, None) for name in ("model", "plm", "module"))
+        model = next(m for m in inside if isinstance(m, nn.Module))
+    return [*found, base]
+
+
+def _arguments(settings: TrainSettings, folder: str) -> Any:
+    from transformers import TrainingArguments
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = choose_precision(device, settings.precision)
+    return TrainingArguments(
+        output_dir=folder,
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        warmup_steps=math.ceil(settings.warmup * settings.steps),
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type=SCHEDULES[settings.schedule],
+        max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed,
+        fp16=precision == "float16",
+        bf16=precision == "bfloat16",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=device.type == "cuda",
+        label_names=["labels"],
+        ddp_find_unused_parameters=False,
+    )
+
+
+def _bar(progress: bool | None, title: str) -> Any:
+    if progress is None:
+        progress = sys.stderr.isatty() or "ipykernel" in sys.modules
+    if not progress:
+        return None
+    from tqdm.auto import tqdm
+
+    return tqdm(desc=title, unit="step", mininterval=0.5)
+
+
+def _positive(settings: TrainSettings, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value <= 0:
+            raise CourseError(f"TrainSettings: {name} {value}; expected more than 0.")
+
+
+def _plain_json(value: Any) -> Any:
+    import json
+
+    return json.loads(json.dumps(value, default=str))
+
+
+def _reset_peak_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_memory(device: torch.device) -> float:
+    """Peak in MB: of this GPU's tensors, or of the whole process on a CPU."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return 0.0
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kilobytes
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
