@@ -1,0 +1,146 @@
+"""The working folder of one course, laid out as nbgrader wants it.
+
+    course-run/
+      nbgrader_config.py   the settings of autograder.nbgrader_config
+      source/              the instructor's notebooks, copied from assignments/
+      release/             what students get
+      submitted/           what they handed in
+      autograded/          the same, executed
+      feedback/            a page for each student
+      results/             one small file per submission: status, checks, reason
+      gradebook.db         nbgrader's database
+      roster.csv           who is in the class (optional)
+
+It is made where the user says, never inside the package, and may be deleted at any time: all
+of it but `submitted/` and the gradebook can be made again.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
+from traitlets.config import Config
+
+from autograder.nbgrader_config import CONFIG_FILE, configure
+from autograder.paired import source_folder
+from course_utils.errors import CourseError
+
+#: the columns of roster.csv that go into the gradebook; others are left alone
+ROSTER_COLUMNS = ("student_id", "first_name", "last_name", "email")
+
+
+@dataclass(frozen=True)
+class CourseFolder:
+    """The paths of a course folder, and nbgrader opened on it."""
+
+    root: Path
+
+    def step(self, name: str, assignment: str, student: str = ".") -> Path:
+        """`root/name/student/assignment`; source and release have no student ("." )."""
+        return self.root / name / student / assignment
+
+    @property
+    def roster_file(self) -> Path:
+        return self.root / "roster.csv"
+
+    def notebook_name(self, assignment: str) -> str:
+        """The file name of the assignment's notebook, as it was released."""
+        return next(self.step("release", assignment).glob("*.ipynb")).name
+
+    def is_released(self, assignment: str) -> bool:
+        return any(self.step("release", assignment).glob("*.ipynb"))
+
+    def config(self) -> Config:
+        return configure(Config(), self.root)
+
+    def nbgrader(self) -> NbGraderAPI:
+        """nbgrader's own interface, on this folder. It says only what goes wrong."""
+        api = NbGraderAPI(config=self.config())
+        api.log_level = "ERROR"
+        return api
+
+    @contextmanager
+    def gradebook(self) -> Iterator[Gradebook]:
+        """The database, closed at the end of the block."""
+        with Gradebook(f"sqlite:///{self.root / 'gradebook.db'}") as gradebook:
+            yield gradebook
+
+
+def open_course(course_dir: Path | str = "course-run") -> CourseFolder:
+    """The course folder at `course_dir`, made if need be. Your files there are left alone.
+
+    Raises:
+        CourseError: the path is a file.
+    """
+    root = Path(course_dir).expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise CourseError(f"expected a folder for the course, but {root} is a file.")
+    for name in ("source", "release", "submitted", "autograded", "feedback", "results"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    config = root / "nbgrader_config.py"
+    if not config.exists():
+        config.write_text(CONFIG_FILE, "utf-8")
+    return CourseFolder(root)
+
+
+def add_source(
+    course: CourseFolder, assignment: str, assignments_dir: Path | str | None = None
+) -> Path:
+    """Copy the instructor's version into the course folder, replacing an older copy.
+
+    The paired text stays behind: nbgrader would hand it to the students.
+    """
+    origin = source_folder(assignment, assignments_dir)
+    target = course.step("source", assignment)
+    shutil.rmtree(target, ignore_errors=True)
+    texts = [notebook.with_suffix(".py").name for notebook in origin.glob("*.ipynb")]
+    ignored = shutil.ignore_patterns(*texts, "__pycache__", ".ipynb_checkpoints")
+    shutil.copytree(origin, target, ignore=ignored)
+    for path in target.glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.metadata.pop("jupytext", None)  # students have no paired text
+        nbformat.write(notebook, path)
+    return target
+
+
+def read_roster(path: Path | str) -> list[dict[str, str]]:
+    """The class, a dict per student with at least "student_id".
+
+    Raises:
+        CourseError: no column student_id, or a line without one, or one twice; names the line.
+    """
+    with Path(path).open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+        columns = rows[0].keys() if rows else ()
+    if rows and "student_id" not in columns:
+        raise CourseError(
+            f"{path}: expected a column 'student_id', got {', '.join(map(str, columns))}."
+        )
+    seen: set[str] = set()
+    for line, row in enumerate(rows, start=2):
+        student = row["student_id"] = (row["student_id"] or "").strip()
+        if not student or student in seen:
+            problem = f"student {student!r} for the second time" if student else "no student_id"
+            raise CourseError(f"{path}, line {line}: {problem}. Expected each student once.")
+        seen.add(student)
+    return rows
+
+
+def add_roster(course: CourseFolder, roster: Path | str) -> list[str]:
+    """Put the class into the gradebook and keep the file as roster.csv; returns the ids."""
+    rows = read_roster(roster)
+    if Path(roster).resolve() != course.roster_file:
+        shutil.copyfile(roster, course.roster_file)
+    with course.gradebook() as gradebook:
+        for row in rows:
+            known = {name: row[name] for name in ROSTER_COLUMNS[1:] if row.get(name)}
+            gradebook.update_or_create_student(row["student_id"], **known)
+    return [row["student_id"] for row in rows]

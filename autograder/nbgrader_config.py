@@ -1,0 +1,68 @@
+"""How nbgrader works in a course folder, for its own commands and for this package alike.
+
+The course folder's `nbgrader_config.py` calls `configure`, so `nbgrader autograde hw_prompt`
+typed there and `course grade hw_prompt` go by the same settings.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from traitlets.config import Config
+
+#: seconds a cell may run before it is interrupted
+CELL_SECONDS = 60
+
+#: what a course folder's own nbgrader_config.py says
+CONFIG_FILE = '''"""Settings for nbgrader in this folder. Add your own below the last line."""
+
+from pathlib import Path
+
+from autograder.nbgrader_config import configure
+
+configure(get_config(), Path(__file__).resolve().parent)  # noqa: F821 (nbgrader provides it)
+'''
+
+
+def configure(config: Config, root: Path | str) -> Config:
+    """Fill in `config` for the course folder `root`; returns it.
+
+    Differences from stock nbgrader: what a cell prints to stderr does not count as an error,
+    feedback does not show hidden tests, the export quotes, and a busy machine gets more time
+    before a slow kernel counts as a dead one.
+    """
+    from nbconvert.preprocessors import ClearMetadataPreprocessor
+    from nbgrader import preprocessors as stock
+
+    from autograder.preprocessors import ConcealTests, StderrIsNoError
+
+    keep_workers_quiet()
+    config.CourseDirectory.root = str(root)
+    config.Execute.timeout = CELL_SECONDS
+    config.Execute.iopub_timeout = CELL_SECONDS
+    config.Execute.startup_timeout = 2 * CELL_SECONDS
+    config.Autograde.autograde_preprocessors = [
+        stock.Execute,
+        StderrIsNoError,
+        stock.IgnorePattern,
+        ClearMetadataPreprocessor,
+        stock.LimitOutput,
+        stock.SaveAutoGrades,
+        stock.AssignLatePenalties,
+        stock.CheckCellMetadata,
+    ]
+    config.GenerateFeedback.preprocessors = [
+        stock.GetGrades,
+        ConcealTests,
+        "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+    ]
+    config.ExportApp.plugin_class = "autograder.export.QuotedCsv"
+    return config
+
+
+def keep_workers_quiet() -> None:
+    """Turn off chatter of the libraries in the kernels started from here on."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
