@@ -4,7 +4,7 @@
 #   make lab          JupyterLab on the first notebook
 #   make test         formatting, lint and the tests
 #   make lint         formatting and lint only
-#   make notebooks    bring the notebooks and their paired texts in step (the newer wins)
+#   make notebooks    build the notebooks and the homework from their paired texts
 #   make clean        remove the environment, caches and outputs
 #
 # Choices, as variables:
@@ -78,7 +78,8 @@ test: lint
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 notebooks: $(STAMP)
-	@$(BIN)/jupytext --sync notebooks/*.ipynb
+	@$(BIN)/python notebooks/build.py
+	@$(BIN)/python -c 'from autograder.paired import build_all; build_all()'
 
 clean:
 	@rm -rf $(VENV) build dist *.egg-info demo-output runs .pytest_cache .ruff_cache .hypothesis
