@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 import ipywidgets as ipw
 
 from course_utils.errors import CourseError
+from course_utils.prompting import PromptModel
 from course_utils.show import memory
 from course_utils.show.bars import probability_bars
 from course_utils.show.tables import Page, Table
-from course_utils.show.words import is_causal, top_words
+from course_utils.show.words import is_causal, named_words, top_words
 
 _WIDE = {"layout": ipw.Layout(width="46em"), "style": {"description_width": "7em"}}
 
@@ -82,24 +83,21 @@ def template_playground(
     """Type a template and label words for one example; see the label bars and the likeliest words.
 
     Args:
-        model, tokenizer: a masked PLM (the template holds `{mask}`) or a causal one (it does not).
+        model, tokenizer: a PLM with its language-modelling head; for a causal one the mask is last.
         example: column -> text: what the template's fields are filled with.
-        template: text with `{column}` fields.
+        template: the text of a `Template`, with `{column}` fields and `{mask}`.
         words: label -> the word that stands for it.
     """
-    columns = {name: value for name, value in example.items() if isinstance(value, str)}
 
     def answer(template: str, **typed: str) -> Page:
-        text = _fill(template, columns)
-        labels = {label: typed[label].strip().lower() for label in words}
-        _single_tokens(tokenizer, labels)
-        everything = dict(top_words(model, tokenizer, text, len(tokenizer)))
-        scores = {label: everything.get(word, 0.0) for label, word in labels.items()}
-        total = sum(scores.values()) or 1.0
-        bars = {f"{label} ({labels[label]})": p / total for label, p in scores.items()}
-        first = probability_bars(bars, text)
-        second = probability_bars(list(everything.items())[:5], "likeliest words of all")
-        return Page(first.html + second.html, f"{first}\n{second}")
+        chosen = {label: typed[label].strip() for label in words}
+        asked = PromptModel(model, tokenizer, template, chosen)
+        found = asked.predict([example]).probabilities[0].tolist()
+        bars = {f"{label} ({chosen[label]})": p for label, p in zip(words, found, strict=True)}
+        labels = probability_bars(bars, asked.template.render(example))
+        likeliest = named_words(tokenizer, asked.word_logits([example])[0], 5)
+        others = probability_bars(likeliest, "likeliest words of all")
+        return Page(labels.html + others.html, f"{labels}\n{others}")
 
     boxes = {
         label: ipw.Text(value=word, description=label, continuous_update=True, **_WIDE)
@@ -156,23 +154,6 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
             options=list(memory.BYTES_PER_NUMBER), value="float16", description="stored as", **_WIDE
         ),
     )
-
-
-def _fill(template: str, columns: Mapping[str, str]) -> str:
-    """The template with its fields replaced; plain replacement, so nothing typed is ever run."""
-    text = template
-    for name, value in columns.items():
-        text = text.replace("{" + name + "}", value)
-    return text
-
-
-def _single_tokens(tokenizer, labels: Mapping[str, str]) -> None:
-    for label, word in labels.items():
-        pieces = tokenizer.tokenize(word)
-        if len(pieces) != 1 or pieces[0] == tokenizer.unk_token:
-            raise CourseError(
-                f"the word for {label!r} must be one token of this PLM; {word!r} is {pieces}."
-            )
 
 
 def _set_to(knob: ipw.Widget) -> str:

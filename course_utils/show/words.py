@@ -16,11 +16,12 @@ import math
 import torch
 
 from course_utils.errors import CourseError
+from course_utils.prompting.scoring import model_kind
 
 
 def is_causal(model) -> bool:
     """Whether the model reads only what stands to the left (GPT), or both sides (BERT)."""
-    return "CausalLM" in type(model).__name__ or "LMHead" in type(model).__name__
+    return model_kind(model) == "causal"
 
 
 @torch.inference_mode()
@@ -45,7 +46,12 @@ def top_words(model, tokenizer, text: str, k: int = 5) -> list[tuple[str, float]
         row = logits[-1]
     else:
         row = logits[batch["input_ids"][0] == tokenizer.mask_token_id][0]
-    likeliest = row.softmax(-1).topk(min(k, row.numel()))
+    return named_words(tokenizer, row, k)
+
+
+def named_words(tokenizer, logits: torch.Tensor, k: int) -> list[tuple[str, float]]:
+    """The k likeliest tokens by logits (V,), with their probabilities."""
+    likeliest = logits.detach().softmax(-1).topk(min(k, logits.numel()))
     return [
         (tokenizer.decode([token]).strip(), probability)
         for token, probability in zip(

@@ -1,0 +1,61 @@
+"""Right, not yet, or not written: what a self-check says."""
+
+from __future__ import annotations
+
+import functools
+import html
+from collections.abc import Callable
+
+from course_utils.show.tables import Page
+
+_LOOKS = {"right": ("&#10004;", "#009E73"), "not yet": ("&#10008;", "#D55E00")}
+
+
+class Verdict(Page):
+    """What a self-check found.
+
+    Attributes:
+        state: "right", "not yet" or "open" (nothing was written).
+    """
+
+    def __init__(self, state: str, text: str) -> None:
+        self.state = state
+        sign, colour = _LOOKS.get(state, ("&#9711;", "#666666"))
+        page = (
+            f'<div style="font-size:1.1em;border-left:6px solid {colour};padding:0.4em 0.8em">'
+            f"{sign} <b>{state}</b>. {html.escape(text)}</div>"
+        )
+        super().__init__(page, f"{state}. {text}")
+
+
+class NotYet(Exception):
+    """Advice for an answer that isn't right yet."""
+
+
+def expect(condition: bool, advice: str) -> None:
+    """Raises NotYet with the advice unless the condition holds (an assert that -O leaves in)."""
+    if not condition:
+        raise NotYet(advice)
+
+
+def self_check(check: Callable[..., str]) -> Callable[..., Verdict]:
+    """Turns a function that raises `NotYet` with advice into a check that never raises.
+
+    The function gets the student's answer and returns one sentence of what is now known. An answer
+    that is still `...`, or code that raises NotImplementedError or returns None, is "open".
+    """
+
+    @functools.wraps(check)
+    def checked(answer, *more) -> Verdict:
+        if answer is ...:
+            return Verdict("open", "Replace the ... by your answer and run the cell again.")
+        try:
+            return Verdict("right", check(answer, *more))
+        except NotImplementedError:
+            return Verdict("open", "Replace the raise line by your code and run the cell again.")
+        except NotYet as advice:
+            return Verdict("not yet", str(advice))
+        except Exception as error:  # a student's code may raise anything; say it, don't stop
+            return Verdict("not yet", f"Your code raised {type(error).__name__}: {error}")
+
+    return checked

@@ -1,0 +1,79 @@
+"""Run notebooks from top to bottom, each in an empty folder, and say how long each took.
+
+python notebooks/execute.py                   all; nothing is kept
+python notebooks/execute.py 01 --keep FOLDER  those beginning with 01; keep them with outputs
+python notebooks/execute.py --html FOLDER     as web pages, for reading without Jupyter
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from build import notebook_of, pairs
+
+LIMIT = 600  # seconds for one cell
+
+
+def execute(notebook: nbformat.NotebookNode, folder: str | Path) -> nbformat.NotebookNode:
+    """Run every cell of a copy with `folder` as the working directory; returns it with outputs.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell raised; the message holds cell and error.
+    """
+    notebook = nbformat.from_dict(notebook)
+    client = NotebookClient(
+        notebook,
+        timeout=LIMIT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        store_widget_state=False,
+    )
+    return client.execute()
+
+
+def page_of(notebook: nbformat.NotebookNode) -> str:
+    """The executed notebook as one web page; playgrounds as what they last showed."""
+    from nbconvert import HTMLExporter
+
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output["data"].pop("application/vnd.jupyter.widget-view+json", None)
+    return HTMLExporter(template_name="lab").from_notebook_node(notebook)[0]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="beginnings of names, such as 01; default: all")
+    parser.add_argument("--keep", type=Path, help="folder for the notebooks with outputs")
+    parser.add_argument("--html", type=Path, help="folder for web pages")
+    options = parser.parse_args(arguments)
+    failed = 0
+    for text, path in pairs(options.names):
+        begun = time.perf_counter()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                done = execute(notebook_of(text), folder)
+        except CellExecutionError as error:
+            failed += 1
+            print(f"{text.stem}: FAILED\n{error}")
+            continue
+        print(f"{text.stem}: {time.perf_counter() - begun:.0f} s", flush=True)
+        for target, suffix in ((options.keep, ".ipynb"), (options.html, ".html")):
+            if target is not None:
+                target.mkdir(parents=True, exist_ok=True)
+                content = nbformat.writes(done) if suffix == ".ipynb" else page_of(done)
+                (target / path.with_suffix(suffix).name).write_text(content, encoding="utf-8")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,355 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,src//py:percent
+#     notebook_metadata_filter: accelerator,colab
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · A tour of the course kit
+#
+# <!-- badges -->
+# `about 1 minute to run` · `30 minutes to read and play` · `CPU is enough` · `works offline`
+
+# %% [markdown]
+# ## Why
+#
+# A pre-trained language model (PLM) has read more text than any of us. To make it do *your* task,
+# two things stand in the way:
+#
+# 1. **Labels are scarce.** You may have 32 labelled examples, not 32,000.
+# 2. **PLMs are big.** You can't keep a full copy of one for every task, and often can't even
+#    train it.
+#
+# *Prompting* answers the first, *parameter-efficient fine-tuning* the second. This course builds
+# both from small parts that you can read, run, break and repair. This notebook shows the parts.
+
+# %% [markdown]
+# ## Setup
+#
+# Every notebook begins with this same cell. On Colab it fetches the kit and adds packages that are
+# missing; it never moves a package that is already there, least of all Colab's numpy and torch.
+# Elsewhere it only checks. It ends with the seed and the device, and says what it found.
+
+# %%
+# Setup. On Colab: fetch the kit, add what is missing. Elsewhere: only check.
+import importlib.util
+import subprocess
+import sys
+
+KIT = "./peft-course-kit"  # where Colab finds the kit
+if "google.colab" in sys.modules and importlib.util.find_spec("course_utils") is None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, KIT], check=True)
+
+from course_utils.colab import setup  # not found? open the notebook with `make lab`
+
+device = setup(seed=0)
+
+# %% [markdown]
+# ## Three ideas that carry the kit
+#
+# **1. Fine-tuning changes hidden representations: $h$ becomes $h + \Delta h$.** Inside a PLM, every
+# token is a vector $h$, and every layer rewrites it. Fine-tuning ends in other vectors, $h +
+# \Delta h$. Every method of this course is a small module that adds its own $\Delta h$ at a named
+# *site* of a PLM that stays frozen.
+#
+# ```text
+#              frozen PLM, one layer                           where Δh can come from
+#
+#   h ──► query ─┐                                     soft prompt     more tokens at the input
+#     ──► key   ─┼─► attention ─► + ─► FFN ─► + ─►     prefix          more keys and values
+#     ──► value ─┘       output   ▲           ▲        LoRA            beside query, value, ...
+#                                 h           h        adapter         after attention, after FFN
+# ```
+#
+# **2. Two scales, one code path.** The kit ships *pocket* models: small PLMs, pre-trained on texts
+# from a small made-up world of towns, shops and weather. On a CPU they answer in milliseconds, so
+# you can see every claim of the course happen. The same calls with another name load BERT, RoBERTa,
+# GPT-2 or T5. **Pocket numbers show how things work; they are not results about large PLMs.** That
+# is why every one of them is labelled *pocket*.
+#
+# **3. Homework is judged by what your code does.** Some checks you can see, some you can't. They run
+# in a sandbox, and the verdict is reached outside it.
+
+# %% [markdown]
+# ## Load a PLM
+#
+# `load_plm` gives an ordinary `transformers` model and its tokenizer. Let us load each pocket model
+# and count.
+#
+# **What do you expect?** BERT-base has 110 million parameters, in 440 MB. How many megabytes does a
+# model with one million parameters take?
+
+# %%
+from course_utils import load_plm
+from course_utils.plm import POCKET_MODELS
+from course_utils.show import Table
+from course_utils.show.memory import bytes_to_store, readable
+
+rows = []
+for name, description in POCKET_MODELS.items():
+    plm, _ = load_plm(name)
+    size = plm.num_parameters()
+    rows.append(
+        {
+            "PLM": name,
+            "kind": description.split(",")[0],
+            "layers": plm.config.num_hidden_layers,
+            "width": plm.config.hidden_size,
+            "parameters": size,
+            "in float32": readable(bytes_to_store(size)),
+        }
+    )
+Table(rows, caption="The pocket models")
+
+# %% [markdown]
+# ## Ask it with a prompt
+#
+# A *masked* PLM was pre-trained to fill gaps. So put the gap where the answer should stand.
+#
+# **What do you expect?** Which words will the model put in after a complaint about the soup? Change
+# the text, and make the verdict flip with a single word.
+
+# %%
+from course_utils.show import fill_mask_playground
+
+model, tokenizer = load_plm("pocket-bert-base", device=device)
+fill_mask_playground(
+    model, tokenizer, "the soup was stale and the waiter was rude . it was {mask} ."
+)
+
+# %% [markdown]
+# A task gives us many such texts, with labels. `pocket/sst2` asks whether a review is positive.
+
+# %%
+from course_utils import load_task
+
+task = load_task("pocket/sst2")
+print(task.description)
+examples = task.splits["test"].select(range(4))
+Table([{"text": row[task.columns[0]], "label": task.labels[row["label"]]} for row in examples])
+
+# %% [markdown]
+# A **template** turns an example into a text with a gap; a **verbalizer** says which words stand for
+# which label. Together they make the PLM a classifier, without any training: this is *zero-shot*.
+
+# %%
+template, words, _ = task.prompts[0]
+Table([{"template": template, **{label: ", ".join(words[label]) for label in task.labels}}])
+
+# %%
+from course_utils import PromptModel
+from course_utils.show import label_bars
+
+prompted = PromptModel.for_task(model, tokenizer, task)
+example = examples[0]
+chances = prompted.predict([example]).probabilities[0].tolist()
+label_bars(
+    dict(zip(task.labels, chances, strict=True)),
+    title=prompted.template.render(example),
+    right=task.labels[example["label"]],
+)
+
+# %% [markdown]
+# One example proves nothing. `evaluate` asks all of the test set.
+#
+# **What do you expect?** Always saying the commonest label is right about half the time. How far
+# above that does the PLM get without having seen a single label?
+
+# %%
+from course_utils import evaluate
+
+zero_shot = evaluate(prompted, task, "test", tokenizer=tokenizer)
+Table(
+    [
+        {"method": "always the commonest label", "accuracy": task.majority("test")},
+        {"method": "zero-shot prompt", "accuracy": zero_shot.score},
+    ],
+    caption=f"{task.name} (pocket), {zero_shot.n} test examples",
+)
+
+# %% [markdown]
+# ## Attach a method
+#
+# Now 16 labelled examples per class. We leave the PLM frozen and attach **LoRA** (Hu et al., 2021):
+# beside the query and value weights $W$ of each layer, two thin matrices $B A$ that start at zero,
+#
+# $$ h \;=\; W x + \underbrace{\tfrac{\alpha}{r} B A x}_{\Delta h}. $$
+#
+# `attach` does three things: freezes the PLM, places the modules, and keeps account.
+
+# %%
+from course_utils import LoRA, attach
+
+before = prompted.predict(examples).scores  # of the PLM as it came
+tuned = attach(model, LoRA(rank=8, alpha=16, sites=("query", "value")))
+lora_parameters, all_parameters = tuned.count(), tuned.total()
+print(tuned.summary())
+print("\nformula:", tuned.formula())
+
+# %% [markdown]
+# **What do you expect?** $B$ is zero before training. How much does the model's output change when
+# LoRA has just been attached?
+
+# %%
+with_lora = PromptModel.for_task(tuned, tokenizer, task)
+change = (with_lora.predict(examples).scores - before).abs().max().item()
+print("largest change of a label score:", change)
+
+# %% [markdown]
+# Now train, only what is not frozen. On this PLM it takes seconds.
+
+# %%
+from course_utils import TrainSettings, train
+
+few = task.subset(per_class=16, seed=0)
+result = train(with_lora, few, tokenizer=tokenizer, settings=TrainSettings(steps=60))
+tuned_score = evaluate(with_lora, task, "test", tokenizer=tokenizer)
+print(result)
+
+# %% [markdown]
+# The course's chart: what a method reaches, against how many parameters it trains. Left of the axis,
+# in grey, stands what trains nothing.
+
+# %%
+from course_utils.show import accuracy_vs_parameters
+
+points = [
+    {"method": "zero-shot prompt", "trainable": 0, "score": zero_shot.score},
+    {"method": "prompt + LoRA", "trainable": lora_parameters, "score": tuned_score.score},
+]
+accuracy_vs_parameters(
+    points,
+    majority=task.majority("test"),
+    title=f"{task.name}, 16 per class, pocket-bert-base (pocket)",
+)
+
+# %% [markdown]
+# What you hand to someone who has the PLM is a small file. And the PLM itself was never touched:
+# detach, and it is the same again, bit for bit.
+
+# %%
+from pathlib import Path
+
+import torch
+
+tuned.save("my-lora")
+for file in sorted(Path("my-lora").iterdir()):
+    print(f"{file}  {readable(file.stat().st_size)}")
+
+base = tuned.detach()
+after = PromptModel.for_task(base, tokenizer, task).predict(examples).scores
+print("the PLM is the same as before:", torch.equal(before, after))
+
+# %% [markdown]
+# ## The same at full size
+#
+# On a machine with a GPU and a network, change the name; nothing else changes.
+#
+# ```python
+# model, tokenizer = load_plm("roberta-large", device=device)
+# tuned = attach(model, LoRA(rank=8))
+# ```
+#
+# A folder in Hugging Face's format works in place of a name. In a terminal:
+#
+# ```text
+# course doctor                  what works on this machine, and what to do about the rest
+# course demo                    this tour and a graded class, in one go
+# course run --plm FOLDER --task glue/sst2 --data FOLDER --method lora
+# ```
+
+# %% [markdown]
+# ## Map
+#
+# | notebook | question | you will |
+# |---|---|---|
+# | **00** (here) | what is in the kit? | prompt a PLM, attach LoRA, detach it |
+# | [**01** pre-trained language models](01_pretrained_language_models.ipynb) | what has a PLM learnt, and what stands in the way? | fill masks, continue texts, measure scarce labels, compute memory |
+#
+# Notebooks stand alone: open any of them, run it from the top. All follow the same manners. Prose
+# comes first, then a cell of a few lines. **What do you expect?** asks you to commit to a guess
+# before you look: write it down, it is the part that teaches. Exercises have a difficulty (★ to ★★★),
+# minutes, a hint that unfolds, and a self-check.
+#
+# ## Homework
+#
+# Homework comes as a notebook of its own; you find it where your course publishes it (instructors:
+# `course release hw_prompt`). It names the functions to write. Visible tests sit beside them, hidden
+# tests run when it is graded. Write your code between the marks, leave the test cells as they are,
+# restart, run all, hand in the `.ipynb`. Your feedback page then says, check by check, what was
+# expected.
+
+# %% [markdown]
+# ## Summary
+#
+# * A prompt uses what pre-training left in the PLM; a method adds a small $\Delta h$ to it.
+# * `load_plm`, `load_task`, `PromptModel`, `attach`, `train`, `evaluate`: six names carry the course.
+# * Methods are small: to save, to hand over, to take off again.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. How big is LoRA? (★, 5 minutes)** Write the count before you look: a PLM has `layers` layers
+# of width `width`; LoRA of rank `rank` sits beside `places` square weights in each.
+#
+# <details><summary>Hint</summary>
+#
+# At one place $A$ has shape $(r, d)$ and $B$ has $(d, r)$. How many numbers are in both? The formula
+# printed above is the answer for this PLM.
+# </details>
+
+# %%
+from course_utils.show.exercises import tour as exercises
+
+
+def lora_count(layers, width, rank, places):
+    raise NotImplementedError
+
+
+exercises.check_lora_count(lora_count)
+
+# %% [markdown]
+# **2. Which share? (★, 3 minutes)** Fine-tuning trains all parameters. What share of them did LoRA
+# train above, in per cent?
+#
+# <details><summary>Hint</summary>
+#
+# The summary of the tuned model printed both numbers.
+# </details>
+
+# %%
+share_in_per_cent = ...
+
+exercises.check_share(share_in_per_cent, lora_parameters, all_parameters)
+
+# %% [markdown]
+# **3. Another rank (★★, 10 minutes)** Go back to the cell that attaches LoRA and try ranks 1, 2 and
+# 32. Before each run write down the count and a guess of the accuracy. Where does a larger rank stop
+# helping on this task? Run each with two more seeds before you believe it.
+#
+# <details><summary>Hint</summary>
+#
+# With 32 examples, accuracy moves by a few points with the seed alone. A difference smaller than the
+# spread over seeds is no difference.
+# </details>
+
+# %% [markdown]
+# ## References
+#
+# * T. Brown et al. Language models are few-shot learners. NeurIPS 2020.
+#   [arXiv:2005.14165](https://arxiv.org/abs/2005.14165)
+# * P. Liu et al. Pre-train, prompt, and predict: a systematic survey of prompting methods in natural
+#   language processing. ACM Computing Surveys 2023. [arXiv:2107.13586](https://arxiv.org/abs/2107.13586)
+# * J. He et al. Towards a unified view of parameter-efficient transfer learning. ICLR 2022.
+#   [arXiv:2110.04366](https://arxiv.org/abs/2110.04366). The picture of $h$ and $\Delta h$.
+# * E. Hu et al. LoRA: low-rank adaptation of large language models. ICLR 2022.
+#   [arXiv:2106.09685](https://arxiv.org/abs/2106.09685)

@@ -1,0 +1,673 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,src//py:percent
+#     notebook_metadata_filter: accelerator,colab
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · Pre-trained language models
+#
+# <!-- badges -->
+# `under 2 minutes to run` · `60 minutes to read and play` · `CPU is enough` · `works offline`
+
+# %% [markdown]
+# ## Why
+#
+# Everything in this course is done *to* a pre-trained language model (PLM). So first: what does it
+# learn from plain text, how do we get it to do something for us, and what stands in the way?
+#
+# You will see a PLM being surprised, fill gaps, continue a text, learn from examples in its input,
+# and be fine-tuned. Then you will measure the two problems the rest of the course is about: labels
+# are scarce, and PLMs are big.
+
+# %% [markdown]
+# ## Setup
+
+# %%
+# Setup. On Colab: fetch the kit, add what is missing. Elsewhere: only check.
+import importlib.util
+import subprocess
+import sys
+
+KIT = "./peft-course-kit"  # where Colab finds the kit
+if "google.colab" in sys.modules and importlib.util.find_spec("course_utils") is None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, KIT], check=True)
+
+from course_utils.colab import setup  # not found? open the notebook with `make lab`
+
+device = setup(seed=0)
+
+# %% [markdown]
+# One switch: with `QUICK` the notebook runs in under two minutes on a laptop. Without it the curves
+# use more seeds, and you may believe them more.
+
+# %%
+QUICK = True
+
+SEEDS = (0, 1) if QUICK else (0, 1, 2, 3, 4)
+TEST_EXAMPLES = 200 if QUICK else 1000
+
+# %% [markdown]
+# ## Two ways to learn from text alone
+#
+# Nobody labels the text a PLM is pre-trained on. The text itself is the answer: hide a part, guess
+# it, look. With $w_1 \dots w_T$ the tokens of a text, there are two ways to hide.
+#
+# **Autoregressive** (GPT: Radford et al., 2018). Guess each token from those before it:
+#
+# $$ \mathcal{L}_\text{AR} \;=\; -\sum_{t=1}^{T} \log p_\theta\,(w_t \mid w_1, \dots, w_{t-1}) $$
+#
+# **Masked** (BERT: Devlin et al., 2019). Hide a random 15 % of the tokens, the set $M$, and guess
+# them from all the others:
+#
+# $$ \mathcal{L}_\text{MLM} \;=\; -\sum_{t \in M} \log p_\theta\,(w_t \mid w_{\setminus M}) $$
+#
+# The architecture is nearly the same. What differs is who may look at whom.
+
+# %%
+import torch
+
+from course_utils.show import heat_map
+
+words = ["the", "soup", "was", "stale"]
+causal = torch.ones(len(words), len(words)).tril()
+heat_map(causal.tolist(), rows=words, columns=words, title="Autoregressive: row looks at column")
+
+# %%
+both_sides = torch.ones(len(words), len(words))
+heat_map(both_sides.tolist(), rows=words, columns=words, title="Masked: row looks at column")
+
+# %% [markdown]
+# ### How surprised are you?
+#
+# $-\log_2 p$ is a number of bits: 0 for what was certain, 1 for a coin flip, 10 for one in a
+# thousand. Let one PLM of each kind read the same review. Each number below a token is what that
+# token cost; the darker, the more surprising. (Both are pocket models: they know a small made-up
+# world, where people mostly write reviews, news and stories.)
+#
+# **What do you expect?** Which token costs the causal PLM most, and why can the masked one guess it
+# more cheaply?
+
+# %%
+from course_utils import load_plm
+from course_utils.show import surprise, surprise_strip
+
+gpt, gpt_tokenizer = load_plm("pocket-gpt2", device=device)
+bert, bert_tokenizer = load_plm("pocket-bert-base", device=device)
+
+review = "the soup was stale and the waiter was rude ."
+surprise_strip(*surprise(gpt, gpt_tokenizer, review), title="autoregressive: pocket-gpt2")
+
+# %%
+surprise_strip(*surprise(bert, bert_tokenizer, review), title="masked: pocket-bert-base")
+
+# %% [markdown]
+# The causal PLM pays for whatever the *right* side would have told it. That does not make it worse:
+# it gets a guess out of **every** token in one pass, the masked one out of 15 %; and it can write.
+#
+# ### The loss by hand
+#
+# The autoregressive loss is five lines. Row $t$ of the logits is the guess for token $t+1$, so the
+# two are shifted against each other before they are compared.
+
+# %%
+ids = gpt_tokenizer(review, return_tensors="pt").to(device)["input_ids"]  # (1, T)
+with torch.inference_mode():
+    logits = gpt(ids).logits[0]  # (T, V)
+log_p = logits[:-1].log_softmax(-1)  # (T-1, V)
+by_hand = -log_p[range(len(log_p)), ids[0, 1:]].mean()
+print(f"by hand {by_hand:.4f}   transformers {gpt(ids, labels=ids).loss:.4f}   (nats per token)")
+
+# %% [markdown]
+# ### What pre-training was worth
+#
+# The same architecture with random weights has learnt nothing. **What do you expect** its bits per
+# token to be? (Hint: guessing blindly among $V$ words costs $\log_2 V$ bits.)
+
+# %%
+import math
+
+from course_utils import load_task
+from course_utils.show import Table
+
+task = load_task("pocket/sst2")
+texts = task.splits["dev"][:10][task.columns[0]]
+rows = []
+for name in ("pocket-gpt2", "pocket-bert-base"):
+    for pretrained in (True, False):
+        plm, tokenizer = load_plm(name, pretrained=pretrained, device=device)
+        bits = [cost for text in texts for cost in surprise(plm, tokenizer, text)[1]]
+        rows.append(
+            {
+                "PLM": name,
+                "pre-trained": pretrained,
+                "bits per token": sum(bits) / len(bits),
+                "blind guess": math.log2(len(tokenizer)),
+            }
+        )
+Table(rows, caption="Surprise on 10 reviews (pocket)")
+
+# %% [markdown]
+# ## Fill a mask
+#
+# To be cheap at guessing, a PLM must pick up whatever helps: grammar, facts, and that a stale soup
+# makes a bad evening. We can read that off directly.
+#
+# **What do you expect?** Replace `stale` by `fresh`, then one of the two only. Replace the text by a
+# topic of your own: where does the pocket world end?
+
+# %%
+from course_utils.show import fill_mask_playground
+
+fill_mask_playground(bert, bert_tokenizer, f"{review} it was {{mask}} .", k=8)
+
+# %% [markdown]
+# More knowledge needs more parameters. Here is the same gap for three sizes.
+
+# %%
+from course_utils.show import top_words
+
+gap = f"{review} it was {{mask}} ."
+rows = []
+for name in ("pocket-bert-tiny", "pocket-bert-base", "pocket-bert-large"):
+    plm, tokenizer = load_plm(name, device=device)
+    best = ", ".join(f"{word} {p:.2f}" for word, p in top_words(plm, tokenizer, gap, 4))
+    rows.append({"PLM": name, "parameters": plm.num_parameters(), "likeliest words": best})
+Table(rows, caption=gap)
+
+# %% [markdown]
+# ## Continue a text
+#
+# A causal PLM guesses the next token; put the guess at the end, and guess again. *Greedy* decoding
+# always takes the likeliest token. *Sampling* draws one, from probabilities sharpened or flattened
+# by a temperature $\tau$: $p_i \propto \exp(z_i / \tau)$.
+#
+# **What do you expect** at $\tau = 0.1$, and at $\tau = 3$?
+
+# %%
+from transformers import set_seed
+
+
+def continuation(start, **how):
+    """`start`, continued by up to 25 tokens of pocket-gpt2."""
+    batch = gpt_tokenizer(start, return_tensors="pt").to(device)
+    ids = gpt.generate(**batch, max_new_tokens=25, pad_token_id=gpt_tokenizer.pad_token_id, **how)
+    return gpt_tokenizer.decode(ids[0], skip_special_tokens=True)
+
+
+start = "the soup was"
+print("greedy:", continuation(start, do_sample=False))
+
+# %%
+import ipywidgets as widgets
+
+from course_utils.show import Page, playground
+
+
+def samples(start, temperature):
+    set_seed(0)
+    texts = [continuation(start, do_sample=True, temperature=temperature) for _ in range(3)]
+    return Page(
+        "<br>".join(f"<p style='font-size:1.15em'>{text}</p>" for text in texts), "\n".join(texts)
+    )
+
+
+playground(
+    samples,
+    start=widgets.Text(value=start, description="start", continuous_update=False),
+    temperature=widgets.FloatSlider(value=1.0, min=0.1, max=3.0, step=0.1, continuous_update=False),
+)
+
+# %% [markdown]
+# ## Learn from the input: in-context learning
+#
+# Brown et al. (2020) noticed that a large causal PLM can pick up a task from examples in its input.
+# No parameter changes; the "training set" is part of the prompt.
+#
+# * zero-shot: only the question,
+# * one-shot: one answered example first,
+# * few-shot: several.
+#
+# For a causal PLM the gap must come last. The template below does that; answered examples
+# (*demonstrations*) are the same template with the gap filled in.
+
+# %%
+from course_utils import PromptModel, Template
+
+QUESTION = "{sentence} it was {mask}"
+WORDS = {"negative": "bad", "positive": "good"}
+
+
+def in_context(demonstrations):
+    """A template that begins with answered examples and ends with the question."""
+    shown = [
+        Template(QUESTION).render(row, word=WORDS[task.labels[row["label"]]]) + " ."
+        for row in demonstrations
+    ]
+    return " ".join([*shown, QUESTION])
+
+
+two = task.subset(per_class=1, seed=0).splits["train"]
+print(in_context(two))
+
+# %% [markdown]
+# **What do you expect?** Will a PLM with two million parameters do better with more demonstrations?
+# GPT-3, with 175 billion, does.
+
+# %%
+test = task.splits["test"].select(range(TEST_EXAMPLES))
+gold = test["label"]
+scores = {}
+for per_class in (0, 1, 2, 4):
+    scores[2 * per_class] = []
+    for seed in SEEDS if per_class else (0,):
+        rows = task.subset(per_class=per_class, seed=seed).splits["train"] if per_class else []
+        asked = PromptModel(gpt, gpt_tokenizer, in_context(rows), WORDS, labels=task.labels)
+        scores[2 * per_class].append(asked.predict(test).accuracy(gold))
+
+# %%
+from course_utils.show import score_curves
+
+score_curves(
+    {"in context": scores},
+    xlabel="demonstrations in the input",
+    majority=task.majority("test"),
+    title=f"In-context learning, {task.name}, pocket-gpt2",
+)
+
+# %% [markdown]
+# Compare with your guess. In-context learning is an ability that grows with scale: the pocket PLM
+# was never large enough, nor its texts varied enough, to need it. Notebook 05 comes back to this.
+# What is true at every size: the order and the choice of demonstrations matter, so one draw is an
+# anecdote.
+
+# %% [markdown]
+# ## Learn from gradients: fine-tuning
+#
+# The classic recipe (Radford, 2018; Devlin, 2019): put a fresh linear *head* on the PLM, train
+# everything on labelled examples. What does that change inside? Take the hidden vectors $h$ of a
+# sentence before and after, and look at $\Delta h$.
+
+# %%
+from course_utils import TrainSettings, evaluate, train
+
+classifier, tokenizer = load_plm(
+    "pocket-bert-base", head="classifier", labels=task.labels, device=device
+)
+batch = tokenizer(review, return_tensors="pt").to(device)
+
+
+def hidden_states():
+    """The vector of every token after the embeddings and after each layer: (L+1, T, d)."""
+    with torch.inference_mode():
+        return torch.cat(classifier(**batch, output_hidden_states=True).hidden_states)
+
+
+before = hidden_states()
+untrained = evaluate(classifier, task, "test", tokenizer=tokenizer)
+
+# %%
+settings = TrainSettings(steps=150, evaluate_every=150)
+result = train(classifier, task.subset(400, seed=0), tokenizer=tokenizer, settings=settings)
+trained = evaluate(classifier, task, "test", tokenizer=tokenizer)
+Table(
+    [
+        {"head": "fresh, not trained", "test accuracy": untrained.score},
+        {"head": "fine-tuned on 400 examples", "test accuracy": trained.score},
+    ],
+    caption=f"{task.name}, pocket-bert-base (pocket)",
+)
+
+# %% [markdown]
+# **What do you expect?** In which layers does $h$ move most, and for which tokens? The map shows
+# $\lVert \Delta h \rVert / \lVert h \rVert$: 0 is "untouched", 1 "moved as far as it was long".
+
+# %%
+moved = (hidden_states() - before).norm(dim=-1) / before.norm(dim=-1)  # (L+1, T)
+heat_map(
+    moved.tolist(),
+    rows=["embeddings", *(f"layer {i}" for i in range(1, len(moved)))],
+    columns=tokenizer.convert_ids_to_tokens(batch["input_ids"][0]),
+    title="What fine-tuning changed: |Δh| / |h| (pocket)",
+)
+
+# %% [markdown]
+# This picture is the course's thread. Full fine-tuning reached its $\Delta h$ by moving *every*
+# parameter. Can a few thousand parameters, placed well, reach a $\Delta h$ that is as good?
+
+# %% [markdown]
+# ## Problem 1: labels are scarce
+#
+# Fine-tuning wants thousands of labels. Where do they come from?
+
+# %%
+TRAINING_SETS = {
+    "COPA": 400,
+    "WSC": 554,
+    "RTE": 2_490,
+    "WiC": 5_428,
+    "BoolQ": 9_427,
+    "SST-2": 67_349,
+    "SNLI": 550_152,
+}
+SECONDS_PER_LABEL = 20  # an assumption: change it
+HOURS_PER_DAY = 6  # of labelling: another one
+
+rows = []
+for name, size in TRAINING_SETS.items():
+    days = size * SECONDS_PER_LABEL / 3600 / HOURS_PER_DAY
+    rows.append({"training set": name, "labels": size, "person-days": round(days, 1)})
+Table(rows, caption=f"One person, {SECONDS_PER_LABEL} s per label, {HOURS_PER_DAY} h a day")
+
+# %% [markdown]
+# And with less? Fine-tune with 4, 16 and 64 examples per class; beside it the same architecture
+# *without* pre-training, the control that says what pre-training gave.
+#
+# **What do you expect?** Draw the two curves before you run the cell. Where does each start?
+
+
+# %%
+def few_shot_accuracy(per_class, seed, pretrained):
+    """Test accuracy of full fine-tuning on `per_class` labelled examples of each class."""
+    plm, tokenizer = load_plm(
+        "pocket-bert-base",
+        head="classifier",
+        labels=task.labels,
+        pretrained=pretrained,
+        device=device,
+        seed=seed,
+    )
+    few = task.subset(per_class=per_class, seed=seed)
+    settings = TrainSettings(steps=60, evaluate_every=60, seed=seed)
+    train(plm, few, tokenizer=tokenizer, settings=settings, progress=False)
+    return evaluate(plm, few, "test", tokenizer=tokenizer).score
+
+
+curves = {"fine-tuned PLM": {}, "no pre-training": {}}
+for per_class in (4, 16, 64):
+    curves["fine-tuned PLM"][per_class] = [few_shot_accuracy(per_class, s, True) for s in SEEDS]
+    curves["no pre-training"][per_class] = [few_shot_accuracy(per_class, s, False) for s in SEEDS]
+
+# %% [markdown]
+# For comparison, a prompt that sees **no** label at all (notebook 02 explains how).
+
+# %%
+prompted = PromptModel.for_task(bert, bert_tokenizer, task)
+zero_shot = evaluate(prompted, task, "test", tokenizer=bert_tokenizer).score
+
+score_curves(
+    {**curves, "prompt, 0 labels": {4: zero_shot, 64: zero_shot}},
+    xlabel="labelled examples per class",
+    log2=True,
+    majority=task.majority("test"),
+    title=f"Labels are scarce: {task.name} (pocket)",
+)
+
+# %% [markdown]
+# The fresh head is the weak part: it has to learn from the few labels alone what a verdict is, while
+# the PLM already knows how to *say* one. Prompting asks in the form the PLM was pre-trained on. That
+# is the first half of this course (notebooks 02 to 05).
+
+# %% [markdown]
+# ## Problem 2: PLMs are big
+#
+# **What do you expect?** By what factor did the largest published PLM grow in the four years from
+# GPT to PaLM?
+
+# %%
+from course_utils.show import amount_bars
+from course_utils.show.memory import KNOWN_SIZES
+
+amount_bars(
+    KNOWN_SIZES,
+    log=True,
+    title="Parameters of well-known PLMs",
+    xlabel="parameters (each step is ten times more)",
+    write=lambda n: f"{n / 1e9:g}B" if n >= 1e9 else f"{n / 1e6:g}M",
+)
+
+# %% [markdown]
+# ### To hold one
+#
+# A parameter is a number, and a number takes bytes: 4 in float32, 2 in float16, 1 in int8. For 175
+# billion parameters:
+
+# %%
+PARAMETERS = 175e9  # change me
+GPU = ("one free Colab T4: 15 GB", 15e9)
+
+sizes = {kind: PARAMETERS * width for kind, width in (("float32", 4), ("float16", 2), ("int8", 1))}
+amount_bars(
+    sizes,
+    limit=GPU,
+    title=f"Memory to hold {PARAMETERS / 1e9:g}B parameters",
+    write=lambda size: f"{size / 1e9:,.0f} GB",
+)
+
+# %% [markdown]
+# ### To train one
+#
+# Training with Adam keeps four numbers for every trained parameter: itself, its gradient, and two
+# running averages (the first and second moment). In float32 that is $4 \times 4 = 16$ bytes. Does that
+# hold in practice? Take one step and count what is really there.
+
+# %%
+plm, tokenizer = load_plm("pocket-bert-base", device=device)
+optimizer = torch.optim.AdamW(plm.parameters(), lr=1e-4)
+batch = tokenizer(review, return_tensors="pt").to(device)
+plm.train()(**batch, labels=batch["input_ids"]).loss.backward()
+optimizer.step()
+
+
+def size(tensors):
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+weights = size(plm.parameters())
+gradients = size(p.grad for p in plm.parameters() if p.grad is not None)
+moments = size(
+    value for state in optimizer.state.values() for value in state.values() if value.dim() > 0
+)
+amount_bars(
+    {"weights": weights, "gradients": gradients, "Adam's moments": moments},
+    title=f"{(weights + gradients + moments) / plm.num_parameters():.1f} bytes per parameter (pocket, measured)",
+    write=lambda value: f"{value / 1e6:.1f} MB",
+)
+
+# %% [markdown]
+# Activations come on top; they depend on batch and length. So a GPU that can *run* a PLM can often
+# not *train* it: in this sum, RoBERTa-large (355M) needs 1.4 GB to run and 5.7 GB to train, before
+# any activation.
+#
+# ### To keep one for every task
+#
+# Full fine-tuning leaves a whole PLM behind for each task. A small method leaves the PLM shared and
+# some parameters per task; 0.8M is what LoRA needs on RoBERTa-large (Hu et al., 2021).
+
+# %%
+from course_utils.show.memory import bytes_for_tasks, readable
+
+PLM, ADDED = 355e6, 0.8e6  # RoBERTa-large, LoRA: change me
+
+rows = [
+    {
+        "tasks": tasks,
+        "full copies": readable(bytes_for_tasks(tasks, PLM)),
+        "one PLM + small parts": readable(bytes_for_tasks(tasks, PLM, ADDED)),
+        "times less": bytes_for_tasks(tasks, PLM) / bytes_for_tasks(tasks, PLM, ADDED),
+    }
+    for tasks in (1, 10, 100, 1000)
+]
+Table(rows, caption="Disk for n tasks, float32")
+
+# %% [markdown]
+# Turn the knobs: which PLM, how much is trained, how many tasks, what kind of number.
+
+# %%
+from course_utils.show import memory_playground
+
+memory_playground()
+
+# %% [markdown]
+# On the pocket PLM, what would a method train? Notebooks 06 to 13 take this table apart.
+
+# %%
+from course_utils import FullFineTuning, HeadOnly, LoRA, SoftPrompt, attach
+
+rows = []
+for method in (FullFineTuning(), LoRA(rank=8), SoftPrompt(length=20), HeadOnly()):
+    plm, _ = load_plm("pocket-bert-base", head="classifier", labels=task.labels)
+    tuned = attach(plm, method)
+    share = 100 * tuned.count() / tuned.total()
+    rows.append(
+        {"method": type(method).__name__, "trained": tuned.count(), "per cent": round(share, 2)}
+    )
+Table(rows, caption="Trained parameters, head included (pocket-bert-base)")
+
+# %% [markdown]
+# ## Summary
+#
+# * Pre-training hides a part of a text and guesses it: the next token (autoregressive, GPT) or 15 %
+#   masked tokens (BERT). Low surprise is all it optimises; knowledge is a by-product.
+# * A PLM can be used by filling a gap, by continuing a text, by examples in its input, or by
+#   fine-tuning, which changes $h$ to $h + \Delta h$.
+# * Labels are scarce: with few of them, a fresh head is the weak part. Prompting does without one.
+# * PLMs are big: 16 bytes for every trained parameter, and a copy per task. Parameter-efficient
+#   methods train and keep a small part.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. The autoregressive loss (★, 10 minutes)** Write the mean loss per predicted token, in nats,
+# from logits and ids, without `F.cross_entropy`.
+#
+# <details><summary>Hint</summary>
+#
+# Row $t$ of the logits guesses token $t+1$: drop the last row, drop the first id, then pick one
+# log-probability per row.
+# </details>
+
+# %%
+from course_utils.show.exercises import pretrained_models as exercises
+
+
+def next_token_loss(logits, ids):
+    """Mean of -log p(w_t | w_1 ... w_{t-1}).
+
+    Args:
+        logits: (T, V), row t read after token t.
+        ids: (T,) the tokens.
+
+    Returns:
+        a number or a tensor of shape ().
+    """
+    raise NotImplementedError
+
+
+exercises.check_next_token_loss(next_token_loss)
+
+# %% [markdown]
+# **2. Masking like BERT (★★, 15 minutes)** Choose each token with probability 15 %. Of the chosen,
+# 80 % become `[MASK]`, 10 % a random token, 10 % stay. Why not mask them all? Think of what the PLM
+# sees later, when nothing is masked.
+#
+# <details><summary>Hint</summary>
+#
+# Draw one random tensor for "chosen" and a second one for "what happens to it": below 0.8, from 0.8
+# to 0.9, above. `torch.where(condition, a, b)` picks element by element.
+# </details>
+
+
+# %%
+def corrupt(ids, mask_id, vocabulary, generator):
+    """Tokens as BERT sees them in pre-training.
+
+    Args:
+        ids: (N, T) the tokens; left as they are.
+        mask_id: the mask's id.
+        vocabulary: how many ids there are.
+        generator: a torch.Generator, for every random draw.
+
+    Returns:
+        inputs (N, T), and chosen (N, T) of dtype bool: the places to be predicted.
+    """
+    raise NotImplementedError
+
+
+exercises.check_corrupt(corrupt)
+
+# %% [markdown]
+# **3. What training costs (★, 5 minutes)** Bytes for weights, gradients and Adam's moments, when
+# `trained` of the `parameters` are trained in float32 and the others are frozen in float16.
+#
+# <details><summary>Hint</summary>
+#
+# A frozen parameter has no gradient and no moments.
+# </details>
+
+
+# %%
+def bytes_to_train(parameters, trained):
+    raise NotImplementedError
+
+
+exercises.check_training_bytes(bytes_to_train)
+
+# %% [markdown]
+# **4. How many tasks fit? (★, 5 minutes)** A 100 GB disk, RoBERTa-large (355M) in float32 once, and
+# 0.8M float32 parameters for each task.
+#
+# <details><summary>Hint</summary>
+#
+# Subtract, then divide, then round down.
+# </details>
+
+# %%
+tasks_that_fit = ...
+
+exercises.check_tasks_until(tasks_that_fit, 355e6, 0.8e6, 100e9)
+
+# %% [markdown]
+# **5. Find a better prompt (★★, 20 minutes)** Change `QUESTION` and `WORDS` above until the zero-shot
+# accuracy of the causal PLM on **dev** rises. Then score it once on test. Did all of the gain survive?
+# Why must you not choose on test?
+#
+# <details><summary>Hint</summary>
+#
+# The gap must stay last. Look at the likeliest next words first, with
+# `top_words(gpt, gpt_tokenizer, "the soup was stale . it was", 10)`: a label word that the PLM would
+# never say can't win.
+# </details>
+#
+# **6. What was learnt where? (★★★, 30 minutes)** Repeat the map of $\Delta h$ for a model fine-tuned
+# without pre-training, and for three other sentences. Which part of the picture belongs to the task,
+# which to the sentence? Write three sentences; support each with a number.
+
+# %% [markdown]
+# ## References
+#
+# * A. Radford, K. Narasimhan, T. Salimans, I. Sutskever. Improving language understanding by
+#   generative pre-training. OpenAI 2018. Equation 1 is the autoregressive objective.
+# * J. Devlin, M.-W. Chang, K. Lee, K. Toutanova. BERT: pre-training of deep bidirectional
+#   transformers for language understanding. NAACL 2019. [arXiv:1810.04805](https://arxiv.org/abs/1810.04805).
+#   Section 3.1 is the masked objective.
+# * A. Radford et al. Language models are unsupervised multitask learners. OpenAI 2019. (GPT-2)
+# * T. Brown et al. Language models are few-shot learners. NeurIPS 2020.
+#   [arXiv:2005.14165](https://arxiv.org/abs/2005.14165). (GPT-3; in-context learning)
+# * P. Liu et al. Pre-train, prompt, and predict: a systematic survey of prompting methods in natural
+#   language processing. ACM Computing Surveys 2023. [arXiv:2107.13586](https://arxiv.org/abs/2107.13586)
+# * E. Hu et al. LoRA: low-rank adaptation of large language models. ICLR 2022.
+#   [arXiv:2106.09685](https://arxiv.org/abs/2106.09685)
+# * S. Rajbhandari et al. ZeRO: memory optimizations toward training trillion parameter models. SC 2020.
+#   [arXiv:1910.02054](https://arxiv.org/abs/1910.02054). Section 3.1 counts the bytes.
+# * J. Salazar et al. Masked language model scoring. ACL 2020.
+#   [arXiv:1910.14659](https://arxiv.org/abs/1910.14659). The masked surprise used above.
