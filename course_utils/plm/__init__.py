@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from course_utils.plm.names import POCKET_MODELS, SHORT_NAMES
 
 if TYPE_CHECKING:
-    from course_utils.plm.load import head_parameters, load_plm, position_ids
     from course_utils.plm.architectures import Layer, Site, Sites, sites
+    from course_utils.plm.load import head_parameters, load_plm, position_ids
 
 __all__ = [
     "POCKET_MODELS",

@@ -45,19 +45,15 @@ class Site:
 
     @property
     def transposed(self) -> bool:
-        """Whether the weight is stored as (in, out), as in Conv1D."""
-        return isinstance(self.module, Conv1D)
+        """Whether the weight is stored as (in, out): Conv1D and embeddings do so."""
+        return isinstance(self.module, (Conv1D, nn.Embedding))
 
     @property
     def in_features(self) -> int:
-        if isinstance(self.module, nn.Embedding):
-            return self.module.num_embeddings
         return self.module.weight.shape[0 if self.transposed else 1]
 
     @property
     def out_features(self) -> int:
-        if isinstance(self.module, nn.Embedding):
-            return self.module.embedding_dim
         if self.columns is not None:
             return self.columns[1] - self.columns[0]
         return self.module.weight.shape[1 if self.transposed else 0]

@@ -1,0 +1,85 @@
+"""What every tuning method is: its hyper-parameters, where it goes, and what it costs.
+
+A method is a frozen dataclass. Its fields are its hyper-parameters, checked when it is made; it is
+written to and read from `method.json` by its `name` and fields. The maths lives in small modules
+beside it, one method per file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from course_utils.plm.architectures import Site, Sites
+    from course_utils.tuning.placement import Placement
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """One summand of a method's parameter count: how it is computed, and what it comes to."""
+
+    text: str
+    count: int
+
+
+class Method:
+    """Base of all methods. A method overrides `place` and `terms`, and what else it needs."""
+
+    name: ClassVar[str]
+    """The name in method.json and on the command line."""
+
+    needs_sites: ClassVar[bool] = True
+    """False for baselines that never look inside a layer; they then work on any architecture."""
+
+    @property
+    def extra_tokens(self) -> int:
+        """How many of the PLM's positions the method takes from the text."""
+        return 0
+
+    def check(self, model: PreTrainedModel, sites: Sites | None) -> None:
+        """Refuse, with a CourseError, a model this method can't tune. Changes nothing."""
+
+    def place(self, placement: Placement) -> None:
+        """Put the method's modules into the PLM through `placement`, which can undo it."""
+        raise NotImplementedError
+
+    def terms(self, model: PreTrainedModel, sites: Sites | None) -> list[Term]:
+        """The parameter count as a formula, from the shapes alone and without the task head."""
+        raise NotImplementedError
+
+    def count(self, model: PreTrainedModel) -> int:
+        """Parameters this method would train in `model`, without the head and without attaching.
+
+        A model on the meta device will do, so that budgets of large models cost no memory.
+        """
+        from course_utils.plm.architectures import sites
+
+        return sum(t.count for t in self.terms(model, sites(model) if self.needs_sites else None))
+
+    def weight_changes(self, placement: Placement) -> Iterator[tuple[Site, torch.Tensor]]:
+        """For `merge`: each site whose weight changes, with ΔW of shape (out, in) in float32.
+
+        Raises:
+            CourseError: for a method whose effect is no change of weights.
+        """
+        raise CourseError(
+            f"{type(self).__name__} can't be merged: what it does to a hidden state is not a "
+            "change of the PLM's weights. Keep it attached, or save() it."
+        )
+
+    def settings(self) -> dict:
+        """The hyper-parameters as plain data."""
+        return dataclasses.asdict(self)
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise CourseError(message) unless `condition`; for the checks of hyper-parameters."""
+    if not condition:
+        raise CourseError(message)

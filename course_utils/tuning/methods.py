@@ -1,0 +1,37 @@
+"""The methods by name, for the command line and for reading `method.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from course_utils.errors import CourseError, unknown_name
+from course_utils.tuning.baselines import FullFineTuning, HeadOnly
+from course_utils.tuning.lora import LoRA
+from course_utils.tuning.method import Method
+from course_utils.tuning.soft_prompt import SoftPrompt
+
+METHODS: dict[str, type[Method]] = {
+    method.name: method for method in (FullFineTuning, HeadOnly, LoRA, SoftPrompt)
+}
+
+
+def method_named(name: str, **settings) -> Method:
+    """The method called `name` with these hyper-parameters.
+
+    >>> method_named("lora", rank=4)
+    LoRA(rank=4, alpha=16, dropout=0.0, sites=('query', 'value'))
+
+    Raises:
+        CourseError: an unknown method or hyper-parameter, or a value the method refuses.
+    """
+    key = str(name).lower().replace("_", "-")
+    if key not in METHODS:
+        raise unknown_name("method", name, METHODS)
+    method = METHODS[key]
+    known = [field.name for field in dataclasses.fields(method)]
+    for setting in settings:
+        if setting not in known:
+            if not known:
+                raise CourseError(f"{method.__name__} has no hyper-parameters; got {setting!r}.")
+            raise unknown_name(f"hyper-parameter of {method.__name__}", setting, known)
+    return method(**settings)

@@ -1,0 +1,127 @@
+"""Putting a method's modules into a PLM, in a way that can be undone exactly.
+
+The lecture's picture, h ← h + Δh, is one function here: `_add_change` runs after the module of a
+site and adds what the placed module makes of the site's input x and output h.
+
+A placed module becomes a child of the module it acts on (`...query.lora`), and a hook calls it.
+The PLM's own modules, parameters and their names stay what they were, so taking out the child and
+the hook leaves the PLM as it was found; moving, copying and replicating the PLM takes the child
+along, since the hook finds it through the module it is called on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import nn
+
+from course_utils.errors import CourseError
+from course_utils.plm.architectures import Site, Sites
+
+
+@dataclass
+class Placement:
+    """What one method added to one PLM.
+
+    Attributes:
+        model: the PLM.
+        sites: its sites; None for methods that need none.
+        tokenizer: for methods that start from words; may be None.
+        loading: True when saved weights will replace the start values anyway, so that a start
+            that needs words or data can be skipped.
+        trained: names of the PLM's own parameters that the method trains.
+    """
+
+    model: nn.Module
+    sites: Sites | None = None
+    tokenizer: object | None = None
+    loading: bool = False
+    trained: set[str] = field(default_factory=set)
+    _children: list[tuple[nn.Module, str, nn.Module]] = field(default_factory=list)
+    _hooks: list[tuple[nn.Module, str, Callable]] = field(default_factory=list)
+    _handles: list = field(default_factory=list)
+    _at_sites: list[tuple[Site, nn.Module]] = field(default_factory=list)
+
+    def add(self, host: nn.Module, name: str, module: nn.Module) -> None:
+        """Make `module` a child of `host`, on its device, in float32 or the PLM's wider type."""
+        if hasattr(host, name):
+            raise CourseError(
+                f"{type(host).__name__} already has a part called {name!r}; detach() what is "
+                "attached before attaching again."
+            )
+        like = next(host.parameters())
+        wide = torch.promote_types(like.dtype, torch.float32) if like.is_floating_point() else None
+        module.to(device=like.device, dtype=wide).train(host.training)
+        host.add_module(name, module)
+        self._children.append((host, name, module))
+
+    def change(self, site: Site, name: str, module: nn.Module) -> None:
+        """At `site`: h ← h + module(x, h), with x the site's input and h its output."""
+        self.add(site.module, name, module)
+        self.after(site.module, partial(_add_change, name, site.columns))
+        self._at_sites.append((site, module))
+
+    def before(self, host: nn.Module, function: Callable) -> None:
+        """Call function(host, args, kwargs) -> (args, kwargs) before `host` runs."""
+        self._hook(host, "before", function)
+
+    def after(self, host: nn.Module, function: Callable) -> None:
+        """Call function(host, args, kwargs, output) -> output after `host` ran."""
+        self._hook(host, "after", function)
+
+    def train(self, names: Iterable[str]) -> None:
+        """Train these parameters of the PLM itself."""
+        self.trained.update(names)
+
+    def at_sites(self) -> list[tuple[Site, nn.Module]]:
+        """(site, placed module) in the order of placing."""
+        return list(self._at_sites)
+
+    def added_names(self) -> set[str]:
+        """Names, within the model, of the parameters that were added."""
+        added = {id(p) for _, _, module in self._children for p in module.parameters()}
+        return {name for name, p in self.model.named_parameters() if id(p) in added}
+
+    def added_modules(self) -> set[int]:
+        """The id() of each module that was added (not of the modules inside it)."""
+        return {id(module) for _, _, module in self._children}
+
+    def take_out(self) -> None:
+        """Leave the PLM without the method, keeping its modules for `put_back`."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        for host, name, _ in self._children:
+            delattr(host, name)
+
+    def put_back(self) -> None:
+        """Undo `take_out`."""
+        for host, name, module in self._children:
+            host.add_module(name, module)
+        for host, when, function in self._hooks:
+            self._register(host, when, function)
+
+    def _hook(self, host: nn.Module, when: str, function: Callable) -> None:
+        self._hooks.append((host, when, function))
+        self._register(host, when, function)
+
+    def _register(self, host: nn.Module, when: str, function: Callable) -> None:
+        if when == "before":
+            handle = host.register_forward_pre_hook(function, with_kwargs=True)
+        else:
+            handle = host.register_forward_hook(function, with_kwargs=True)
+        self._handles.append(handle)
+
+
+def _add_change(name: str, columns, host: nn.Module, args, kwargs, output: torch.Tensor):
+    """h ← h + Δh at one site; `columns` limits it to one part of a fused map's output."""
+    module = getattr(host, name)
+    if columns is None:
+        return output + module(args[0], output).to(output.dtype)
+    start, stop = columns
+    h = output[..., start:stop]
+    changed = h + module(args[0], h).to(output.dtype)
+    return torch.cat((output[..., :start], changed, output[..., stop:]), dim=-1)
