@@ -1,0 +1,44 @@
+"""Prompting with words: templates, verbalizers, and PLMs that answer by filling in a word.
+
+    Template, Verbalizer          an example becomes a text with a blank, a word becomes a label
+    PromptModel, zero_shot        a PLM that classifies by the blank, to be asked or fine-tuned
+    fill_mask, continue_text, next_words
+    InContext                     demonstrations before the query, for causal PLMs
+    Calibration                   what the PLM would say without reading the text, taken out
+    DemonstrationPool             LM-BFF's demonstrations behind the query, for masked PLMs
+    SoftTokens, SoftVerbalizer    trained vectors in place of words
+
+torch and transformers load with the first name used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOME = {
+    "Template": "template",
+    "Verbalizer": "verbalizer",
+    "PromptModel": "prompt",
+    "PromptCollator": "batches",
+    "Answers": "prompt",
+    "zero_shot": "prompt",
+    "SoftTokens": "soft_tokens",
+    "fill_mask": "completion",
+    "next_words": "completion",
+    "continue_text": "completion",
+    "InContext": "in_context",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

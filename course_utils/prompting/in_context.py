@@ -1,0 +1,165 @@
+"""In-context learning: show a causal PLM solved examples before the question (Brown et al. 2020).
+
+No weight changes. The prompt is k demonstrations - the template with the label's word written in -
+and the query, whose word the PLM supplies:
+
+    a dull film . it was bad
+    <newline>
+    a joy from start to end . it was ___
+
+Which examples are shown and in what order matters much (Zhao et al. 2021; Lu et al. 2022), so both
+are explicit choices here, and drawn by a seed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+
+from torch import nn
+
+from course_utils.errors import CourseError, unknown_name
+from course_utils.prompting.pieces import Piece
+from course_utils.prompting.prompt import Answers, PromptModel
+from course_utils.prompting.scoring import position_limit
+from course_utils.prompting.template import Template
+from course_utils.prompting.verbalizer import Verbalizer
+
+CHOICES = ("balanced", "random", "first")
+ORDERS = ("shuffled", "by_label", "as_chosen")
+
+
+def choose(
+    pool: Sequence[Mapping[str, object]],
+    k: int,
+    n_labels: int,
+    *,
+    choice: str = "balanced",
+    order: str = "shuffled",
+    seed: int = 0,
+) -> list[Mapping[str, object]]:
+    """k demonstrations from a pool of examples with a "label" (an id).
+
+    Args:
+        k: how many; 0 gives none.
+        choice: "balanced" draws as equally from each label as k allows, "random" from all,
+            "first" takes the pool's first k.
+        order: "shuffled", "by_label" (all of label 0 first), or "as_chosen" (balanced: label after
+            label in turn).
+        seed: of both draws.
+
+    Raises:
+        CourseError: a pool that is too small, lacks a label that is needed, or has unlabelled rows.
+    """
+    if choice not in CHOICES:
+        raise unknown_name("choice of demonstrations", choice, CHOICES)
+    if order not in ORDERS:
+        raise unknown_name("order of demonstrations", order, ORDERS)
+    if not 0 <= k <= len(pool):
+        raise CourseError(
+            f"{k} demonstrations from a pool of {len(pool)}: choose 0 to {len(pool)}."
+        )
+    for row in pool:
+        if not isinstance(row.get("label"), int) or not 0 <= row["label"] < n_labels:
+            raise CourseError(
+                f"a demonstration needs a label id from 0 to {n_labels - 1}, but the pool has "
+                f"{row.get('label')!r}: use labelled training examples."
+            )
+    rng = random.Random(seed)
+    if choice == "first":
+        chosen = list(pool[:k])
+    elif choice == "random":
+        chosen = rng.sample(list(pool), k)
+    else:
+        chosen = _balanced(pool, k, n_labels, rng)
+    if order == "shuffled":
+        rng.shuffle(chosen)
+    elif order == "by_label":
+        chosen.sort(key=lambda row: row["label"])
+    return chosen
+
+
+class InContext:
+    """A causal PLM that answers after looking at demonstrations.
+
+    Args:
+        model, tokenizer, template, verbalizer, labels, max_length: as for `PromptModel`; the PLM
+            must be causal. max_length defaults to all the PLM allows.
+        demonstrations: solved examples, in the order they are shown; see `choose`.
+        separator: what stands between one example and the next.
+
+    Raises:
+        CourseError: a PLM that is not causal, or demonstrations too long for it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer,
+        template: Template | str,
+        verbalizer: Verbalizer | Mapping[str, str | Sequence[str]],
+        *,
+        demonstrations: Sequence[Mapping[str, object]] = (),
+        labels: Iterable[str] | None = None,
+        separator: str = "\n",
+        max_length: int | None = None,
+    ):
+        self.prompt = _ShownFirst(
+            model, tokenizer, template, verbalizer, labels=labels, max_length=max_length
+        )
+        if self.prompt.kind != "causal":
+            raise CourseError(
+                "in-context demonstrations before the query need a causal PLM; for a masked PLM "
+                "use DemonstrationPool (LM-BFF), which puts them behind the query."
+            )
+        self.prompt.show(demonstrations, separator)
+        self.demonstrations = list(demonstrations)
+
+    def render(self, example: Mapping[str, object]) -> str:
+        """The whole prompt as a person would read it, the blank shown as ___."""
+        shown = {"mask": "___"}
+        return "".join(shown.get(p.kind, p.text) for p in self.prompt.pieces(example))
+
+    def predict(self, examples: Iterable[Mapping[str, object]], *, batch_size: int = 16) -> Answers:
+        """Answer every example after the same demonstrations."""
+        return self.prompt.predict(examples, batch_size=batch_size)
+
+
+class _ShownFirst(PromptModel):
+    """A PromptModel whose every input begins with the demonstrations."""
+
+    shown: tuple[Piece, ...] = ()
+
+    def show(self, demonstrations: Sequence[Mapping[str, object]], separator: str) -> None:
+        spaced = self.verbalizer.leading_space
+        shown: list[Piece] = []
+        for row in demonstrations:
+            label = self.verbalizer.labels[self.verbalizer.label_id(row["label"])]
+            word = self.verbalizer.words[label][0]
+            shown += self.template.fill(row, word=word, spaced=spaced)
+            shown.append(Piece("literal", separator))
+        self.shown = tuple(shown)
+        # Fails here, before any work, if the demonstrations' fixed parts alone are too long.
+        self.encode(dict.fromkeys(self.template.fields, ""))
+
+    def pieces(self, example: Mapping[str, object]) -> list[Piece]:
+        return [*self.shown, *self.template.fill(example)]
+
+    def _length(self, wanted: int | None) -> int:
+        limit = position_limit(self.model)
+        return super()._length(limit if wanted is None and limit else wanted)
+
+
+def _balanced(pool, k: int, n_labels: int, rng: random.Random) -> list:
+    """k rows, label after label in turn; which labels get one more is drawn."""
+    by_label = [[row for row in pool if row["label"] == label] for label in range(n_labels)]
+    turn = rng.sample(range(n_labels), n_labels)
+    counts = [k // n_labels + (turn.index(label) < k % n_labels) for label in range(n_labels)]
+    for label, count in enumerate(counts):
+        if len(by_label[label]) < count:
+            raise CourseError(
+                f"the pool has {len(by_label[label])} examples of label {label}, but {count} are "
+                'needed: add some, show fewer, or use choice="random".'
+            )
+    drawn = [rng.sample(rows, count) for rows, count in zip(by_label, counts, strict=True)]
+    return [rows[i] for i in range(max(counts, default=0)) for rows in drawn if i < len(rows)]

@@ -1,0 +1,343 @@
+"""A PLM that classifies by filling in a word: prompt-based fine-tuning without new parameters.
+
+The blank's logits are scored by the verbalizer, and the cross-entropy over label scores is the
+loss, so the PLM is tuned with the head it was pre-trained with (PET, Schick & Schütze 2021;
+LM-BFF, Gao et al. 2021). Untuned it answers zero-shot. The model may be a PLM or a method attached
+round one (LoRA, adapter, prefix ...): the prompt goes through it unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from course_utils.errors import CourseError
+from course_utils.prompting.batches import NO_LABEL, PromptCollator, pad
+from course_utils.prompting.pieces import Piece, encode_pieces, mask_id
+from course_utils.prompting.scoring import (
+    WordScorer,
+    blank_logits,
+    model_kind,
+    plm_of,
+    position_limit,
+)
+from course_utils.prompting.soft_tokens import SoftTokens, put_in
+from course_utils.prompting.template import DEFAULT_LENGTH, Template
+from course_utils.prompting.verbalizer import Verbalizer
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a prompted PLM said, one row per example.
+
+    Attributes:
+        labels: the label names, position = id.
+        scores: (n, n_labels) label scores, after calibration if there is one.
+    """
+
+    labels: tuple[str, ...]
+    scores: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(n, n_labels), rows sum to 1."""
+        return self.scores.softmax(dim=-1)
+
+    @property
+    def ids(self) -> list[int]:
+        """The best label's id per row."""
+        return self.scores.argmax(dim=-1).tolist()
+
+    @property
+    def predictions(self) -> list[str]:
+        """The best label's name per row."""
+        return [self.labels[i] for i in self.ids]
+
+    def accuracy(self, gold: Sequence[int | str]) -> float:
+        """Share of rows whose best label is `gold` (ids or names)."""
+        names = [self.labels[g] if not isinstance(g, str) else g for g in gold]
+        if len(names) != len(self.scores) or not names:
+            raise CourseError(f"{len(names)} gold labels for {len(self.scores)} answers.")
+        return sum(a == b for a, b in zip(self.predictions, names, strict=True)) / len(names)
+
+
+class PromptModel(nn.Module):
+    """A masked, causal or encoder-decoder PLM behind a template and a verbalizer.
+
+    Args:
+        model: a PLM with its language-modelling head, or a method attached round one.
+        tokenizer: its tokenizer.
+        template: a `Template`, or its text.
+        verbalizer: a `Verbalizer`, or a mapping from labels to words.
+        labels: the task's label names in id order; the verbalizer is put in that order and must
+            cover them all. Without them the verbalizer's own order counts.
+        max_length: tokens at most, 256 or the PLM's limit if not given.
+        soft: what fills the template's {soft:N}: a module whose forward() gives (N, d) vectors, or
+            "vocabulary" or "random" for new `SoftTokens` started so, drawn by `seed`.
+        alpha: weight of the cross-entropy where the batch brings masked text, the rest is the
+            masked-language-model loss (PET: 0.9999).
+
+    Raises:
+        CourseError: everything about template, verbalizer and PLM that can't work together.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer,
+        template: Template | str,
+        verbalizer: Verbalizer | Mapping[str, str | Sequence[str]],
+        *,
+        labels: Iterable[str] | None = None,
+        max_length: int | None = None,
+        soft: nn.Module | str | None = None,
+        alpha: float = 1.0,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if not 0 <= alpha <= 1:
+            raise CourseError(f"alpha is a weight between 0 and 1, not {alpha}.")
+        verbalizer = verbalizer if isinstance(verbalizer, Verbalizer) else Verbalizer(verbalizer)
+        self.kind = model_kind(model)
+        self.template = template if isinstance(template, Template) else Template(template)
+        self.verbalizer = verbalizer.ordered(labels) if labels is not None else verbalizer
+        self.tokenizer = tokenizer
+        self.alpha = alpha
+        self.model = model
+        self.max_length = self._length(max_length)
+        lengths = self.verbalizer.lengths(tokenizer)
+        self.reserve = max(lengths) - self.template.n_masks if lengths != (1,) else 0
+        self._check_masks(lengths)
+        self.template.check(tokenizer, kind=self.kind, max_length=self.max_length - self.reserve)
+        self.soft = self._soft_tokens(soft, seed)
+        self._mask = -1 if self.kind == "causal" else mask_id(tokenizer, self.kind)
+        self.register_buffer("log_prior", None)
+
+    @classmethod
+    def for_task(cls, model: nn.Module, tokenizer, task, which: int = 0, **options) -> PromptModel:
+        """A prompt with the `which`-th of the task's own wordings, labels in the task's order."""
+        if not 0 <= which < len(task.prompts):
+            raise CourseError(
+                f"task {task.name!r} has {len(task.prompts)} prompts, 0 to "
+                f"{len(task.prompts) - 1}; prompt {which} was asked for."
+            )
+        template, words = task.prompts[which][:2]
+        return cls(model, tokenizer, template, words, labels=task.labels, **options)
+
+    @property
+    def plm(self) -> nn.Module:
+        """The transformers model inside."""
+        return plm_of(self.model)
+
+    @property
+    def config(self):
+        """The PLM's configuration."""
+        return self.plm.config
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def _scorer(self) -> WordScorer:
+        # Made per call: a replica on another device must score with its own copy of the model.
+        return WordScorer(self.model, self.tokenizer, self.verbalizer, self.kind, self._mask)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names, position = id."""
+        return self.verbalizer.labels
+
+    def pieces(self, example: Mapping[str, object]) -> list[Piece]:
+        """What the PLM reads for one example; prompts with demonstrations put more in."""
+        return self.template.fill(example)
+
+    def encode(self, example: Mapping[str, object]) -> dict[str, object]:
+        """One example as ids, with "labels" if it has a "label" (an id or a name).
+
+        A label of None or -1 counts as none.
+        """
+        encoded: dict[str, object] = encode_pieces(
+            self.pieces(example),
+            self.tokenizer,
+            kind=self.kind,
+            max_length=self.max_length,
+            reserve=self.reserve,
+        )
+        label = example.get("label")
+        if label is not None and label != -1:
+            encoded["labels"] = self.verbalizer.label_id(label)
+        return encoded
+
+    def collator(self, **options) -> PromptCollator:
+        """The collator for what `encode` returns; see `PromptCollator` for the options."""
+        return PromptCollator(self.tokenizer, **options)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        mask_positions: Tensor,
+        token_type_ids: Tensor | None = None,
+        soft_positions: Tensor | None = None,
+        labels: Tensor | None = None,
+        mlm_input_ids: Tensor | None = None,
+        mlm_attention_mask: Tensor | None = None,
+        mlm_labels: Tensor | None = None,
+        mlm_soft_positions: Tensor | None = None,
+    ) -> SequenceClassifierOutput:
+        """Label scores as `logits` (B, n_labels), and the loss when labels are given.
+
+        loss = alpha * cross-entropy + (1 - alpha) * masked-language-model loss, the second term
+        only where the batch brings `mlm_labels`. Labels of -100 are left out.
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        inputs = self._with_soft(inputs, soft_positions)
+        scores = self._scorer(inputs, mask_positions, greedy=not self.training)  # (B, n_labels)
+        scores = scores.float()
+        if self.log_prior is not None:
+            scores = scores - self.log_prior
+        loss = None
+        if labels is not None and (labels != NO_LABEL).any():
+            loss = F.cross_entropy(scores, labels, ignore_index=NO_LABEL)
+            if mlm_labels is not None and (mlm_labels != NO_LABEL).any():
+                masked = {"input_ids": mlm_input_ids, "attention_mask": mlm_attention_mask}
+                masked = self._with_soft(masked, mlm_soft_positions)
+                mlm_loss = self._mlm_loss(masked, mlm_labels)
+                loss = self.alpha * loss + (1 - self.alpha) * mlm_loss
+        return SequenceClassifierOutput(loss=loss, logits=scores)
+
+    @torch.no_grad()
+    def word_logits(self, examples: Sequence[Mapping[str, object]]) -> Tensor:
+        """The PLM's logits over all words at the mask of each example: (B, V)."""
+        was_training = self.training
+        self.eval()
+        try:
+            batch = self._batch([self.encode(example) for example in examples])
+            inputs = self._with_soft(batch, batch.pop("soft_positions", None))
+            positions = inputs.pop("mask_positions")
+            return blank_logits(self.model, inputs, positions, self.kind, self._mask)[:, 0]
+        finally:
+            self.train(was_training)
+
+    @torch.no_grad()
+    def predict(self, examples: Iterable[Mapping[str, object]], *, batch_size: int = 32) -> Answers:
+        """Answer every example, in their order; the model is put back into its mode after."""
+        examples = list(examples)
+        if not examples:
+            raise CourseError("there are no examples to answer: give at least one.")
+        encoded = [self.encode(example) for example in examples]
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]["input_ids"]))
+        scores = torch.empty(len(encoded), len(self.labels))
+        was_training = self.training
+        self.eval()
+        try:
+            for start in range(0, len(order), batch_size):
+                rows = order[start : start + batch_size]
+                batch = self._batch([encoded[i] for i in rows])
+                scores[rows] = self(**batch).logits.cpu()
+        finally:
+            self.train(was_training)
+        return Answers(self.labels, scores)
+
+    def _batch(self, encoded: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
+        """Encoded examples as tensors on the model's device, without labels."""
+        batch = pad(encoded, self.tokenizer)
+        batch.pop("labels", None)
+        return {name: value.to(self.device) for name, value in batch.items()}
+
+    def _with_soft(self, inputs: dict[str, Tensor], positions: Tensor | None) -> dict[str, Tensor]:
+        """Inputs as they are, or with the soft tokens' vectors in place of their placeholders."""
+        if positions is None:
+            if self.template.n_soft:
+                raise CourseError("the template has soft tokens but the batch no soft_positions.")
+            return inputs
+        vectors = self.soft()
+        expected = (self.template.n_soft, self.plm.get_input_embeddings().embedding_dim)
+        if tuple(vectors.shape) != expected:
+            raise CourseError(
+                f"the soft tokens' module gives vectors of shape {tuple(vectors.shape)}; the "
+                f"template and the PLM need {expected}."
+            )
+        inputs = dict(inputs)
+        embedded = self.plm.get_input_embeddings()(inputs.pop("input_ids"))
+        return {"inputs_embeds": put_in(embedded, vectors, positions), **inputs}
+
+    def _mlm_loss(self, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
+        logits = self.model(**inputs).logits[:, -labels.shape[1] :]
+        chosen = labels != NO_LABEL
+        return F.cross_entropy(logits[chosen].float(), labels[chosen])
+
+    def _length(self, wanted: int | None) -> int:
+        limit = position_limit(self.model)
+        if wanted is None:
+            return min(DEFAULT_LENGTH, limit or DEFAULT_LENGTH)
+        if limit is not None and wanted > limit:
+            raise CourseError(
+                f"max_length {wanted} is more than the {limit} tokens this PLM has positions for."
+            )
+        return wanted
+
+    def _check_masks(self, lengths: tuple[int, ...]) -> None:
+        masks = self.template.n_masks
+        if masks > 1 and self.kind == "masked" and lengths != (masks,):
+            raise CourseError(
+                f"the template has {masks} masks, so every label word must have {masks} tokens, "
+                f"but there are words of {' and '.join(map(str, lengths))}. With one {{mask}} and "
+                "multi_token=True words may be of any length."
+            )
+        if self.template.n_soft and lengths != (1,):
+            raise CourseError(
+                "soft tokens together with label words of several tokens are not supported: use "
+                "words of one token."
+            )
+
+    def _soft_tokens(self, soft: nn.Module | str | None, seed: int) -> nn.Module | None:
+        count = self.template.n_soft
+        if not count:
+            if soft is not None:
+                raise CourseError(
+                    "a module for soft tokens was given, but the template has none: put {soft:20} "
+                    "into it, or leave the module out."
+                )
+            return None
+        if soft is None:
+            raise CourseError(
+                f"the template has {count} soft tokens and nothing fills them: give "
+                'PromptModel(..., soft="vocabulary"), or a module whose forward() gives '
+                f"({count}, hidden size) vectors."
+            )
+        if isinstance(soft, str):
+            return SoftTokens(self.plm.get_input_embeddings().weight, count, init=soft, seed=seed)
+        return soft
+
+
+def zero_shot(
+    model: nn.Module,
+    tokenizer,
+    template: Template | str,
+    verbalizer: Verbalizer | Mapping[str, str | Sequence[str]],
+    examples: Iterable[Mapping[str, object]],
+    *,
+    labels: Iterable[str] | None = None,
+    max_length: int | None = None,
+    batch_size: int = 32,
+) -> Answers:
+    """Answer examples with a PLM as it is, no training: the label whose words fit the blank best.
+
+    Example:
+        >>> answers = zero_shot(model, tokenizer, "{sentence} It was {mask} .",
+        ...                     {"negative": "bad", "positive": "good"}, rows)
+        >>> answers.predictions, answers.probabilities
+    """
+    prompt = PromptModel(
+        model, tokenizer, template, verbalizer, labels=labels, max_length=max_length
+    )
+    return prompt.predict(examples, batch_size=batch_size)
