@@ -24,8 +24,8 @@ from course_utils.tasks import Task
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 GOOD, BAD = ["good", "fine", "superb"], ["bad", "dull", "awful"]
-FILLER = "the a film was and it plot actor scene in of with ending".split()
-OTHER = ": . verb runs eats sees name Ann Bob city Rome Oslo food is cheap dear".lower().split()
+FILLER = ["the", "a", "film", "was", "and", "it", "plot", "actor", "scene", "in", "of", "with"]
+OTHER = [":", ".", "verb", "runs", "eats", "sees", "name", "city", "food", "is", "cheap", "dear"]
 
 
 def tokenizer(causal: bool = False) -> PreTrainedTokenizerFast:
@@ -77,8 +77,15 @@ def bert(head: str = "classifier", num_labels: int = 2, seed: int = 0, dropout: 
 def gpt2(seed: int = 0) -> GPT2LMHeadModel:
     torch.manual_seed(seed)
     config = GPT2Config(
-        vocab_size=64, n_positions=128, n_embd=32, n_layer=2, n_head=2, pad_token_id=0,
-        bos_token_id=2, eos_token_id=3, initializer_range=0.2,
+        vocab_size=64,
+        n_positions=128,
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+        initializer_range=0.2,
     )
     return GPT2LMHeadModel(config)
 
