@@ -20,6 +20,8 @@ from course_utils.errors import CourseError
 
 START = "Start here"
 LEARN = "Models and tasks"
+TEACH = "Homework and grading"
+CHANGE = "Change the course"
 
 app = typer.Typer(
     name="course",
@@ -30,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 task_app = typer.Typer(no_args_is_help=True, help="The tasks: what there is, what one looks like.")
+pocket_app = typer.Typer(no_args_is_help=True, help="The pocket models: pre-train one anew.")
 
 
 def _version(asked: bool) -> None:
@@ -154,6 +157,51 @@ def _cell(task, column: str, value: object) -> str:
     if isinstance(value, list):
         return escape(" ".join(map(str, value)))
     return escape(str(value))
+
+
+app.add_typer(pocket_app, name="pocket", rich_help_panel=CHANGE)
+
+
+@pocket_app.command("pretrain")
+def pocket_pretrain(
+    model: Annotated[str, typer.Option(help="bert-tiny, bert-base, bert-large or gpt2.")],
+    seed: Annotated[int, typer.Option(help="Of weights, corpus and masking.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write; runs/pocket/NAME if not given.")
+    ] = None,
+    tokens: Annotated[
+        float | None, typer.Option(min=0.01, help="Budget in millions of tokens.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; what there is.")] = None,
+) -> None:
+    """Pre-train a pocket model from its seed, as the shipped ones were."""
+    from course_utils.errors import unknown_name
+    from course_utils.plm.pocket.sizes import POCKET_MODELS
+
+    name = model if model.startswith("pocket-") else f"pocket-{model}"
+    if name not in POCKET_MODELS:
+        raise unknown_name("pocket model", model, (n[7:] for n in POCKET_MODELS))
+    from course_utils.plm.pocket.pretrain import pretrain
+
+    folder = output or Path("runs", "pocket", name)
+    if folder.exists() and any(folder.iterdir()):
+        raise CourseError(f"{str(folder)!r} is not empty: name another --output, or empty it.")
+    pretrain(name, folder, seed=seed, tokens=tokens, device=device)
+    print(f"{name} written to {folder}")
+
+
+@app.command("setup-cell", rich_help_panel=CHANGE)
+def setup_cell(
+    address: Annotated[
+        str, typer.Argument(help="What pip installs the kit from: git+https://..., or a folder.")
+    ],
+    notebooks: Annotated[Path, typer.Option(help="The notebooks' folder.")] = Path("notebooks"),
+) -> None:
+    """Tell every notebook's setup cell where Colab finds your copy of the kit."""
+    from course_utils.colab import readdress
+
+    for path in readdress(notebooks, address):
+        print(path)
 
 
 # --- entry ---------------------------------------------------------------------------------

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
+import jupytext
 import pytest
 from packaging.requirements import Requirement
 
@@ -124,3 +127,18 @@ def test_readdress_refuses_an_address_that_breaks_the_line(tmp_path, address):
 def test_readdress_says_when_there_is_no_setup_cell(tmp_path):
     with pytest.raises(CourseError, match="no notebook with a setup cell"):
         colab.readdress(tmp_path, "./kit")
+
+
+TEXTS = sorted((Path(__file__).parents[1] / "notebooks" / "src").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+def test_every_notebook_begins_with_this_cell(text):
+    """One cell from one place: only the address may differ."""
+    code = next(c.source for c in jupytext.read(text).cells if c.cell_type == "code")
+    address = re.search(r'KIT = "(.*)"', code).group(1)
+    assert code.strip() == colab.setup_cell(address).strip()
+
+
+def test_there_are_notebooks_to_check():
+    assert TEXTS
