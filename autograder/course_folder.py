@@ -18,6 +18,7 @@ of it but `submitted/` and the gradebook can be made again.
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +90,17 @@ def open_course(course_dir: Path | str = "course-run") -> CourseFolder:
     if not config.exists():
         config.write_text(CONFIG_FILE, "utf-8")
     return CourseFolder(root)
+
+
+def why_nbgrader_failed(outcome: dict) -> str:
+    """The first exception in what nbgrader's interface returned, as one line.
+
+    The last one only says that something went wrong earlier.
+    """
+    text = f"{outcome.get('log') or ''}\n{outcome.get('error') or ''}"
+    lines = [line.strip() for line in text.splitlines()]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Exit)\b", line)]
+    return (errors or lines or ["no reason given"])[0][:500]
 
 
 def add_source(

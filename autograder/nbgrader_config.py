@@ -7,6 +7,7 @@ typed there and `course grade hw_prompt` go by the same settings.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from traitlets.config import Config
@@ -37,7 +38,7 @@ def configure(config: Config, root: Path | str) -> Config:
 
     from autograder.preprocessors import ConcealTests, StderrIsNoError
 
-    keep_workers_quiet()
+    prepare_environment()
     config.CourseDirectory.root = str(root)
     config.Execute.timeout = CELL_SECONDS
     config.Execute.iopub_timeout = CELL_SECONDS
@@ -61,8 +62,16 @@ def configure(config: Config, root: Path | str) -> Config:
     return config
 
 
-def keep_workers_quiet() -> None:
-    """Turn off chatter of the libraries in the kernels started from here on."""
+def prepare_environment() -> None:
+    """Set this process up for nbgrader and for the kernels it starts.
+
+    nbgrader runs the command `alembic` by its bare name, which fails in a virtual environment
+    that is used without being activated; libraries chat on stderr unless told not to.
+    """
+    here = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    if path.split(os.pathsep)[0] != here:
+        os.environ["PATH"] = here + os.pathsep + path
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -791,6 +791,11 @@ training = [
     ("the driver was rude", 0),
     ("the cake was heavenly", 1),
 ]
+pattern = "{premise} . it was {mask} ."
+training_texts = [fill_template(pattern, review, "", "[MASK]") for review, _ in training]
+new_texts = [fill_template(pattern, review, "", "[MASK]") for review in reviews]
+truth = torch.tensor([label for _, label in training])
+
 plm, tokenizer = load_plm("pocket-bert")
 for parameter in plm.parameters():
     parameter.requires_grad_(False)
@@ -799,18 +804,16 @@ label_words = [tokenizer.convert_tokens_to_ids(words) for words in (["bad"], ["g
 
 
 def scores_of(texts: list[str]) -> torch.Tensor:
-    filled = [fill_template("{premise} . it was {mask} .", text, "", "[MASK]") for text in texts]
-    batch = tokenizer(filled, return_tensors="pt", padding=True)
+    batch = tokenizer(texts, return_tensors="pt", padding=True)
     gaps = (batch["input_ids"] == tokenizer.mask_token_id).int().argmax(dim=1)
-    logits = prompted_logits(plm, soft_prompt, batch["input_ids"], batch["attention_mask"])
     gaps = extend_batch({"mask_positions": gaps}, length=8)["mask_positions"]
+    logits = prompted_logits(plm, soft_prompt, batch["input_ids"], batch["attention_mask"])
     return label_scores(logits, gaps, label_words)
 
 
-truth = torch.tensor([label for _, label in training])
 optimizer = torch.optim.AdamW(soft_prompt.parameters(), lr=0.01)
 for step in range(31):
-    loss = nn.functional.cross_entropy(scores_of([text for text, _ in training]), truth)
+    loss = nn.functional.cross_entropy(scores_of(training_texts), truth)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -818,7 +821,7 @@ for step in range(31):
         print(f"step {step:2d}   loss {loss.item():.3f}")
 trained = sum(p.numel() for p in soft_prompt.parameters())
 print(f"{trained:,} of {sum(p.numel() for p in plm.parameters()):,} numbers were trained")
-for review, row in zip(reviews, label_probabilities(scores_of(reviews)).tolist()):
+for review, row in zip(reviews, label_probabilities(scores_of(new_texts)).tolist()):
     print(f"{row[1]:.2f} positive   {review}")
 
 # %% [markdown]

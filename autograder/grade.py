@@ -1,0 +1,330 @@
+"""Grade a class: intake, execution by nbgrader, scores in its gradebook, a result for each.
+
+One submission never stops the others, and a run that was stopped goes on where it was: what is
+already graded and has not changed since is left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader import utils
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from autograder.course_folder import CourseFolder, add_roster, open_course, read_roster
+from autograder.execution import RUN_SECONDS, Runner
+from autograder.intake import Intake, take_in
+from autograder.release import release
+from autograder.results import Check, Result, load_result, save_result
+from course_utils.errors import CourseError, unknown_name
+
+#: an answer cell with one of these has simply not been written, or stands on one that has not
+UNWRITTEN = "NotImplementedError"
+
+
+def grade(
+    assignment: str,
+    course_dir: Path | str = "course-run",
+    submissions: Path | str | None = None,
+    students: Iterable[str] | None = None,
+    jobs: int = 1,
+    *,
+    roster: Path | str | None = None,
+    regrade: bool = False,
+    seconds: float = RUN_SECONDS,
+    assignments_dir: Path | str | None = None,
+    progress: bool = True,
+    console: Console | None = None,
+) -> list[Result]:
+    """Grade submissions of a homework and write the scores into the gradebook.
+
+    Args:
+        assignment: such as "hw_prompt"; released into the course folder if it is not yet.
+        course_dir: the course folder.
+        submissions: a folder with what was handed in, one folder (or one notebook) per student,
+            named by student id. It is not changed. None: what lies in the course folder's
+            `submitted/<student>/<assignment>` already.
+        students: only these ids; None: everybody on the roster or with a submission.
+        jobs: how many submissions run at a time.
+        roster: a CSV with a column student_id; None: the course folder's roster.csv, if any.
+        regrade: grade again what is graded and unchanged.
+        seconds: the limit for one submission.
+        assignments_dir: where the instructor's versions are, if not in this repository.
+        progress: show a progress bar.
+        console: where to show it.
+
+    Returns:
+        A result per student, in the order of their ids.
+
+    Raises:
+        CourseError: before any grading, when an argument is of no use.
+    """
+    if jobs < 1:
+        raise CourseError(f"jobs={jobs}: expected 1 or more.")
+    course = open_course(course_dir)
+    if submissions is not None and not Path(submissions).is_dir():
+        raise CourseError(f"no submissions: {submissions} is not a folder.")
+    if not course.is_released(assignment):
+        release(assignment, course.root, assignments_dir=assignments_dir, run=False)
+    roster = roster or (course.roster_file if course.roster_file.exists() else None)
+    on_roster = add_roster(course, roster) if roster else []
+    handed_in = _handed_in(course, assignment, submissions)
+    chosen = _choose(students, on_roster, handed_in)
+    grader = _Grader(course, assignment, handed_in, set(on_roster), regrade)
+    runners: queue.SimpleQueue[Runner] = queue.SimpleQueue()
+    for _ in range(jobs):
+        runners.put(Runner(course, seconds=seconds, threads=None if jobs == 1 else 1))
+
+    def one(student: str) -> Result:
+        runner = runners.get()
+        try:
+            return grader.grade_one(student, runner)
+        finally:
+            runners.put(runner)
+
+    try:
+        return _run_all(one, chosen, jobs, progress, console)
+    finally:
+        while not runners.empty():
+            runners.get().close()
+
+
+def _handed_in(
+    course: CourseFolder, assignment: str, submissions: Path | str | None
+) -> dict[str, Path]:
+    """Student id -> folder (or notebook) with what that student handed in."""
+    if submissions is None:
+        return {path.parent.name: path for path in course.root.glob(f"submitted/*/{assignment}")}
+    entries = [path for path in Path(submissions).iterdir() if not path.name.startswith(".")]
+    folders = {path.name: path for path in entries if path.is_dir()}
+    files = {path.stem: path for path in entries if path.suffix == ".ipynb" and path.is_file()}
+    return files | {
+        student: folder / assignment if (folder / assignment).is_dir() else folder
+        for student, folder in folders.items()
+    }
+
+
+def _choose(
+    students: Iterable[str] | None, roster: Sequence[str], handed_in: dict[str, Path]
+) -> list[str]:
+    known = sorted({*roster, *handed_in})
+    if students is None:
+        if not known:
+            raise CourseError("nobody to grade: no roster and no submissions. Name a folder.")
+        return known
+    chosen = list(dict.fromkeys(students))
+    for student in chosen:
+        if student not in known:
+            raise unknown_name("student", student, known)
+    return sorted(chosen)
+
+
+def _run_all(
+    one: Callable[[str], Result],
+    students: list[str],
+    jobs: int,
+    progress: bool,
+    console: Console | None,
+) -> list[Result]:
+    """`one` for every student on `jobs` threads, with a bar; Ctrl-C starts nothing more."""
+    results: dict[str, Result] = {}
+    bar = Progress(
+        TextColumn("grading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        disable=not progress,
+    )
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        with bar:
+            task = bar.add_task("", total=len(students))
+            waiting = {pool.submit(one, student): student for student in students}
+            for done in as_completed(waiting):
+                results[waiting[done]] = done.result()
+                counts = Counter(result.status for result in results.values())
+                text = ", ".join(f"{number} {status}" for status, number in counts.items())
+                bar.update(task, advance=1, description=text)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [results[student] for student in students]
+
+
+class _Grader:
+    """What is the same for every submission of one run."""
+
+    def __init__(
+        self,
+        course: CourseFolder,
+        assignment: str,
+        handed_in: dict[str, Path],
+        roster: set[str],
+        regrade: bool,
+    ) -> None:
+        self.course = course
+        self.assignment = assignment
+        self.handed_in = handed_in
+        self.roster = roster
+        self.regrade = regrade
+        self.name = course.notebook_name(assignment)
+        release_file = course.step("release", assignment) / self.name
+        self.released = nbformat.read(release_file, as_version=4)
+        self.source = (course.step("source", assignment) / self.name).read_bytes()
+
+    def grade_one(self, student: str, runner: Runner) -> Result:
+        """Intake, run and score one submission; whatever goes wrong becomes a result."""
+        try:
+            result = self._grade(student, runner)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            result = Result(student, self.assignment, "infra_error", reason=reason)
+        save_result(self.course, result)
+        return result
+
+    def _grade(self, student: str, runner: Runner) -> Result:
+        folder = self.handed_in.get(student, self.course.root / "submitted" / student)
+        mark = digest(folder, self.source)
+        before = load_result(self.course, self.assignment, student)
+        if before and before.digest == mark and before.status != "infra_error" and not self.regrade:
+            return before
+        intake = take_in(folder, self.name, self.released)
+        notes = intake.notes
+        if self.roster and student not in self.roster:
+            notes += ("not on the roster",)
+        blank = Result(student, self.assignment, "missing", notes=notes, digest=mark)
+        if not intake.found:
+            return self._without_notebook(blank, forget=True)
+        if intake.notebook is None:
+            return self._without_notebook(
+                replace(blank, status="student_error", reason=intake.reason, needs_person=True)
+            )
+        self._store(student, folder, intake)
+        outcome = runner.run(self.assignment, student)
+        if outcome.status == "infra_error":
+            outcome = runner.run(self.assignment, student)
+        blank = replace(blank, seconds=round(outcome.seconds, 2), reason=outcome.reason)
+        if outcome.status != "ran":
+            return self._without_notebook(replace(blank, status=outcome.status, needs_person=True))
+        return self._scored(blank)
+
+    def _store(self, student: str, folder: Path, intake: Intake) -> None:
+        """Put the repaired notebook where nbgrader looks for it."""
+        target = self.course.step("submitted", self.assignment, student)
+        target.mkdir(parents=True, exist_ok=True)
+        place = target / self.name
+        text = nbformat.writes(intake.notebook) + "\n"
+        if place.exists() and folder == target:
+            original = place.with_suffix(".as-submitted")
+            if not original.exists():
+                shutil.copyfile(place, original)
+        place.write_text(text, "utf-8")
+        stamp = folder / "timestamp.txt"
+        if folder != target and stamp.is_file():
+            shutil.copyfile(stamp, target / stamp.name)
+
+    def _scored(self, blank: Result) -> Result:
+        """Read the scores back from the gradebook, messages from the executed notebook."""
+        student = blank.student
+        path = self.course.step("autograded", self.assignment, student) / self.name
+        executed = nbformat.read(path, as_version=4)
+        with self.course.gradebook() as gradebook:
+            submission = gradebook.find_submission(self.assignment, student)
+            score, most = submission.score, submission.max_score
+            by_person = submission.needs_manual_grade
+            scores = {
+                grade.name: (grade.score, grade.max_score)
+                for notebook in submission.notebooks
+                for grade in notebook.grades
+            }
+        checks = tuple(
+            Check(name, *scores[name], message=_message(cell))
+            for cell in executed.cells
+            if utils.is_grade(cell)
+            for name in [cell.metadata["nbgrader"]["grade_id"]]
+            if name in scores
+        )
+        status, reason = _status(executed)
+        return replace(
+            blank,
+            status=status,
+            reason=reason,
+            score=score,
+            max_score=most,
+            checks=checks,
+            needs_person=by_person or status == "infra_error",
+        )
+
+    def _without_notebook(self, result: Result, forget: bool = False) -> Result:
+        """Record a submission that could not be run: zero in the gradebook, or no entry."""
+        student = result.student
+        shutil.rmtree(self.course.step("autograded", self.assignment, student), ignore_errors=True)
+        with self.course.gradebook() as gradebook:
+            most = gradebook.find_assignment(self.assignment).max_score
+            gradebook.update_or_create_student(student)
+            if forget or result.status == "infra_error":
+                return replace(result, max_score=most)
+            submission = gradebook.update_or_create_submission(self.assignment, student)
+            for notebook in submission.notebooks:
+                for graded in notebook.grades:
+                    graded.auto_score, graded.needs_manual_grade = 0, False
+            gradebook.db.commit()
+        return replace(result, max_score=most)
+
+
+def digest(folder: Path, source: bytes) -> str:
+    """A name for what is graded: everything handed in, and the instructor's version."""
+    mark = hashlib.sha256(source)
+    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    for path in paths:
+        if path.is_file() and not path.is_symlink():
+            mark.update(str(path.relative_to(folder)).encode() + b"\0")
+            mark.update(hashlib.sha256(path.read_bytes()).digest())
+    return mark.hexdigest()
+
+
+def _errors(cell: NotebookNode) -> list[NotebookNode]:
+    return [output for output in cell.get("outputs", []) if output.output_type == "error"]
+
+
+def _message(cell: NotebookNode) -> str:
+    """What a check says when it failed: the error's own words, without its traceback."""
+    for error in _errors(cell):
+        return (error.evalue if error.ename == "AssertionError" else _one_line(error)) or "failed"
+    return ""
+
+
+def _one_line(error: NotebookNode) -> str:
+    return f"{error.ename}: {error.evalue}".strip().splitlines()[0][:300].rstrip(": ")
+
+
+def _status(executed: NotebookNode) -> tuple[str, str]:
+    """The status of a notebook that ran, and the reason when it is not "graded".
+
+    Failing checks are what grading is about. An answer cell that can't even be defined is the
+    student's error; a locked set-up cell that fails before any such error is the grader's.
+    """
+    for cell in executed.cells:
+        for error in _errors(cell):
+            name = cell.metadata.get("nbgrader", {}).get("grade_id", "a cell of the student's")
+            if error.ename == "CellTimeoutError":
+                return "timeout", f"{name} took too long"
+    for cell in executed.cells:
+        for error in _errors(cell):
+            name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+            if utils.is_solution(cell) and error.ename != UNWRITTEN:
+                return "student_error", f"{name}: {_one_line(error)}"
+            if utils.is_locked(cell) and not utils.is_grade(cell):
+                return "infra_error", f"{name}: {_one_line(error)}"
+    return "graded", ""
