@@ -7,6 +7,7 @@ nor torch.
 
     plots       charts readable from the back of a room
     tradeoff    the chart of the course: accuracy against trained parameters
+    diagram     one layer of a PLM, and where each method sits
     tables      one table for notebook, terminal and plain text
     bars        probabilities as bars of HTML, quick enough to follow typing
     memory      what it takes to store, serve and train a model, in bytes
@@ -21,6 +22,7 @@ import importlib
 
 _HOMES = {
     "accuracy_vs_parameters": "tradeoff",
+    "layer_diagram": "diagram",
     "label_bars": "plots",
     "score_curves": "plots",
     "learning_curve": "plots",
@@ -41,6 +43,7 @@ _HOMES = {
 _MODULES = (
     "plots",
     "tradeoff",
+    "diagram",
     "style",
     "tables",
     "bars",

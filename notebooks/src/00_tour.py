@@ -59,17 +59,15 @@ device = setup(seed=0)
 # **1. Fine-tuning changes hidden representations: $h$ becomes $h + \Delta h$.** Inside a PLM, every
 # token is a vector $h$, and every layer rewrites it. Fine-tuning ends in other vectors, $h +
 # \Delta h$. Every method of this course is a small module that adds its own $\Delta h$ at a named
-# *site* of a PLM that stays frozen.
-#
-# ```text
-#              frozen PLM, one layer                           where Δh can come from
-#
-#   h ──► query ─┐                                     soft prompt     more tokens at the input
-#     ──► key   ─┼─► attention ─► + ─► FFN ─► + ─►     prefix          more keys and values
-#     ──► value ─┘       output   ▲           ▲        LoRA            beside query, value, ...
-#                                 h           h        adapter         after attention, after FFN
-# ```
-#
+# *site* of a PLM that stays frozen: more tokens at the input, more keys and values, or a detour
+# beside a weight or behind a block.
+
+# %%
+from course_utils.show import layer_diagram
+
+layer_diagram(title="One layer of a frozen PLM, and where Δh can come from")
+
+# %% [markdown]
 # **2. Two scales, one code path.** The kit ships *pocket* models: small PLMs, pre-trained on texts
 # from a small made-up world of towns, shops and weather. On a CPU they answer in milliseconds, so
 # you can see every claim of the course happen. The same calls with another name load BERT, RoBERTa,
