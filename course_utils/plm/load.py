@@ -127,10 +127,11 @@ def head_parameters(model: nn.Module) -> frozenset[str]:
 
 
 def position_ids(attention_mask: torch.Tensor) -> torch.Tensor:
-    """Positions of the real tokens of a padded batch: 0, 1, 2 ... from the first real one.
+    """Positions counted from the first real token of each row: 0, 1, 2 ...
 
     With left padding a causal model called without positions counts the padding too; `generate`
-    does not. Padded places get 0; nothing attends to them.
+    does not. Padding before the text gets 0. Without left padding this is 0 .. T-1, as the model
+    itself would count.
 
     Args:
         attention_mask: (B, T) of 0 and 1.
@@ -138,7 +139,9 @@ def position_ids(attention_mask: torch.Tensor) -> torch.Tensor:
     Returns:
         (B, T) integers.
     """
-    return (attention_mask.long().cumsum(-1) - 1).masked_fill(attention_mask == 0, 0)
+    first = attention_mask.ne(0).int().argmax(dim=1, keepdim=True)  # (B, 1)
+    places = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+    return (places - first).clamp(min=0)
 
 
 @contextmanager

@@ -154,8 +154,8 @@ def _prepend(host: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     rows, now = given.shape[:2]
     past = _cached(inputs.get("past_key_values"))
     _check_room(prompt, past + now, first=past == 0)
-    mask = _with_prompt_seen(inputs.get("attention_mask"), prompt.length, rows)
-    inputs["attention_mask"] = mask
+    mask = inputs.get("attention_mask")
+    inputs["attention_mask"] = _with_prompt_seen(mask, prompt.length, rows)
     if past:
         inputs["position_ids"] = _later_positions(prompt, inputs.get("position_ids"), mask, now)
     else:
@@ -236,7 +236,7 @@ def _first_positions(prompt: SoftPromptVectors, given, mask, ids) -> torch.Tenso
         real = ids.ne(prompt.padding_idx)
         text = (real.cumsum(1) + prompt.length) * real + prompt.padding_idx
     elif prompt.kind == "decoder" and mask is not None:
-        return position_ids(mask)
+        text = position_ids(mask) + prompt.length
     else:
         return None
     front = torch.arange(start, start + prompt.length, device=text.device)
@@ -246,7 +246,7 @@ def _first_positions(prompt: SoftPromptVectors, given, mask, ids) -> torch.Tenso
 def _later_positions(prompt: SoftPromptVectors, given, mask, now: int) -> torch.Tensor | None:
     if given is not None:
         return given + prompt.length
-    return None if mask is None else position_ids(mask)[:, -now:]
+    return None if mask is None else position_ids(mask)[:, -now:] + prompt.length
 
 
 def _start_values(method: SoftPrompt, placement: Placement) -> torch.Tensor:
