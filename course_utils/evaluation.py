@@ -389,10 +389,10 @@ def token_limit(model: nn.Module, tokenizer: Any, asked: int | None = None) -> i
 
 
 def _positions_taken(model: Any) -> int:
-    """Positions a method spends on vectors of its own; it says so as `extra_positions`."""
+    """Positions a tuning method spends on vectors of its own."""
     while isinstance(model, nn.Module):
-        if isinstance(taken := getattr(model, "extra_positions", None), int):
-            return taken
+        if (method := getattr(model, "method", None)) is not None:
+            return int(getattr(method, "extra_tokens", 0))
         model = next((m for n in ("model", "plm") if (m := getattr(model, n, None))), None)
     return 0
 

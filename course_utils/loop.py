@@ -181,7 +181,7 @@ class Watch(TrainerCallback):
         if self.keep_best and (before is None or value > before["dev_score"]):
             self.best = trained_state(model)
             if self.folder is not None and state.is_world_process_zero:
-                _save_tensors(self.best, self.folder / BEST)
+                save_tensors(self.best, self.folder / BEST)
         if self.bar is not None:
             self.bar.set_postfix(loss=f"{loss:.3f}", dev=f"{value:.3f}")
 
@@ -262,7 +262,8 @@ def clean(folder: Path) -> None:
     (folder / BEST).unlink(missing_ok=True)
 
 
-def _save_tensors(state: dict[str, torch.Tensor], path: Path) -> None:
+def save_tensors(state: dict[str, torch.Tensor], path: Path) -> None:
+    """Tensors to a file, whole or not at all."""
     temporary = path.with_name(f".{path.name}.partial")
     save_file(state, temporary)
     os.replace(temporary, path)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from course_utils.errors import CourseError
@@ -36,6 +37,7 @@ from course_utils.evaluation import (
     with_prompt,
 )
 from course_utils.loop import (
+    PARAMETERS,
     CourseTrainer,
     DivergedError,
     LengthGrouped,
@@ -43,6 +45,7 @@ from course_utils.loop import (
     checkpoints,
     clean,
     load_trained,
+    save_tensors,
     trained_state,
 )
 from course_utils.records import RunRecord, read_json, versions, write_json
@@ -205,9 +208,9 @@ def train(
         model: transformers model with the task's head, `Tuned`, or `PromptModel`.
         prompt: (template, verbalizer) to train the PLM through a prompt (`with_prompt`).
         examples: train on that many examples, drawn with the settings' seed.
-        output: a folder for checkpoints, the record and the trained parameters. If it holds
-            the checkpoint of an interrupted run with the same settings, that run goes on and
-            ends as it would have.
+        output: a folder for checkpoints, the record and the trained parameters. An interrupted
+            run with the same settings goes on from its last checkpoint and ends as it would
+            have; a finished one is loaded, not repeated.
         plm: name for the record, when the model doesn't know it.
         progress: a bar; shown in a terminal or notebook when None.
 
@@ -250,9 +253,12 @@ class _Run:
         self.settings = settings.filled(model, count, processes)
         self.per_epoch = updates_per_epoch(settings, count, processes)
         self.plm = plm or plm_name(model)
+        self.trainable, self.total = count_parameters(model)
 
     def go(self, progress: bool | None) -> TrainResult:
         resume = self._claim()
+        if self.folder is not None and (self.folder / PARAMETERS).is_file():
+            return self._finished()
         config = getattr(plain(self.model), "config", None)
         use_cache = getattr(config, "use_cache", None)
         _reset_peak_memory()
@@ -272,6 +278,12 @@ class _Run:
         if self.folder is not None and trainer.is_world_process_zero():
             self._leave(record)
         return TrainResult(self.model, record, evaluation, self.folder)
+
+    def _finished(self) -> TrainResult:
+        load_trained(self.model, load_file(self.folder / PARAMETERS), where=str(self.folder))
+        self.model.eval()
+        record = RunRecord.read(self.folder / "record.json")
+        return TrainResult(self.model, record, self._score(), self.folder)
 
     def _score(self) -> Evaluation:
         return self.dev.evaluate(
@@ -322,16 +334,18 @@ class _Run:
             "settings": asdict(self.settings),
         }
         found, marker = checkpoints(self.folder), self.folder / "run.json"
-        if found and marker.is_file():
+        done = (self.folder / PARAMETERS).is_file() and (self.folder / "record.json").is_file()
+        if marker.is_file() and (found or done):
             theirs = read_json(marker)
             odd = [key for key in mine if theirs.get(key) != _plain_json(mine[key])]
             if odd:
                 raise CourseError(
-                    f"{self.folder} holds an unfinished run with another {odd[0]}: it can't be "
-                    "continued with these settings. Use another folder, or delete this one."
+                    f"{self.folder} holds a run with another {odd[0].replace('_', ' ')}. "
+                    "Use another folder for this one, or delete that one."
                 )
-            return found[-1]
+            return found[-1] if found else None
         clean(self.folder)
+        (self.folder / PARAMETERS).unlink(missing_ok=True)
         write_json(marker, mine)
         return None
 
@@ -359,8 +373,8 @@ class _Run:
             n=dev.n,
             majority=dev.majority,
             interval=dev.interval,
-            trainable=sum(p.numel() for p in self.model.parameters() if p.requires_grad),
-            total=sum(p.numel() for p in self.model.parameters()),
+            trainable=self.trainable,
+            total=self.total,
             seconds=round(watch.seconds(), 2),
             evaluation_seconds=round(dev.seconds, 2),
             peak_memory_mb=_peak_memory(device),
@@ -374,14 +388,8 @@ class _Run:
 
     def _leave(self, record: RunRecord) -> None:
         """The record and the trained parameters stay; what only a resume needs goes."""
-        from safetensors.torch import save_file
-
-        tuned = next((m for m in _layers(self.model) if hasattr(m, "method")), None)
-        if tuned is not None:
-            tuned.save(self.folder / "adapter")
-        else:
-            save_file(trained_state(self.model), self.folder / "trained.safetensors")
         record.write(self.folder / "record.json")
+        save_tensors(trained_state(self.model), self.folder / PARAMETERS)
         clean(self.folder)
 
 
@@ -453,12 +461,23 @@ def sweep(
 
 def method_of(model: nn.Module) -> tuple[str, dict[str, Any]]:
     """The tuning method's name and hyper-parameters; of a plain model what is trained tells."""
-    for layer in _layers(model):
-        method = getattr(layer, "method", None)
-        if is_dataclass(method):
-            return type(method).__name__, _plain_json(asdict(method))
+    tuned = tuned_in(model)
+    if tuned is not None:
+        return type(tuned.method).__name__, _plain_json(asdict(tuned.method))
     frozen = any(not p.requires_grad for p in model.parameters())
     return ("Partial" if frozen else "FullFineTuning"), {}
+
+
+def tuned_in(model: nn.Module) -> Any:
+    """The `Tuned` in a model or round it, None for a plain one."""
+    return next((m for m in _layers(model) if is_dataclass(getattr(m, "method", None))), None)
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """(trained, of how many): the second is the PLM with its head, without added modules."""
+    tuned = tuned_in(model)
+    total = tuned.total() if tuned else sum(p.numel() for p in plain(model).parameters())
+    return sum(p.numel() for p in model.parameters() if p.requires_grad), total
 
 
 def plm_name(model: nn.Module) -> str:

@@ -32,7 +32,8 @@ def run(task, tokenizer, settings=SETTINGS, model=None, **options):
 
 class TestResult:
     def test_learns_a_separable_task(self, task, tokenizer):
-        result = run(task, tokenizer, replace(SETTINGS, epochs=8))
+        task = small.sentiment(320)
+        result = run(task, tokenizer, replace(SETTINGS, epochs=6))
         assert evaluate(result.model, task, "test", tokenizer=tokenizer).score > 0.9
 
     def test_record_says_what_was_run(self, task, tokenizer):
@@ -230,6 +231,13 @@ class TestResume:
             "trained.safetensors",
         ]
         assert RunRecord.read(tmp_path / "record.json") == result.record
+
+    def test_a_finished_run_is_loaded_not_repeated(self, task, tokenizer, tmp_path, monkeypatch):
+        first = run(task, tokenizer, output=tmp_path)
+        monkeypatch.setattr(loop.CourseTrainer, "train", None)
+        again = run(task, tokenizer, model=small.bert(seed=5), output=tmp_path)
+        assert again.record == first.record
+        assert again.evaluation.predictions == first.evaluation.predictions
 
 
 class TestErrors:
