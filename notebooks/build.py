@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -73,7 +74,9 @@ def text_of(notebook: nbformat.NotebookNode) -> str:
         | {"kernelspec": dict(KERNEL)}
         | {"jupytext": {"formats": FORMATS, "notebook_metadata_filter": "accelerator,colab"}}
     )
-    return jupytext.writes(notebook, fmt="py:percent")
+    text = jupytext.writes(notebook, fmt="py:percent")
+    # The tool's own versions would change every file with every upgrade, and say nothing here.
+    return re.sub(r"^# +(format_version|jupytext_version): .*\n", "", text, flags=re.MULTILINE)
 
 
 def in_step(text: Path, path: Path) -> bool:
