@@ -39,6 +39,10 @@ class Outcome:
     seconds: float = 0.0
 
 
+class Stopped(Exception):
+    """The run was called off; the submission is neither graded nor failed."""
+
+
 class Runner:
     """A child process that autogrades one submission after the other.
 
@@ -56,9 +60,16 @@ class Runner:
         self.threads = threads
         self._child: subprocess.Popen[str] | None = None
         self._expired = False
+        self._stopped = False
 
     def run(self, assignment: str, student: str) -> Outcome:
-        """Autograde what lies in `submitted/`; an older autograded copy is replaced."""
+        """Autograde what lies in `submitted/`; an older autograded copy is replaced.
+
+        Raises:
+            Stopped: `stop` was called, before or meanwhile.
+        """
+        if self._stopped:
+            raise Stopped
         started = time.monotonic()
         child = self._child or self._start()
         self._expired = False
@@ -77,6 +88,8 @@ class Runner:
         if reply:
             return Outcome(**json.loads(reply), seconds=seconds)
         self.close()
+        if self._stopped:
+            raise Stopped
         if self._expired:
             return Outcome("timeout", f"took more than {self.seconds:.0f} seconds", seconds)
         return Outcome("infra_error", "the grading process ended unexpectedly", seconds)
@@ -90,11 +103,12 @@ class Runner:
             self._child.stdout.close()
             self._child = None
 
-    def __enter__(self) -> Runner:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def stop(self) -> None:
+        """Call off what runs in another thread, and every later `run`."""
+        self._stopped = True
+        if (child := self._child) is not None:
+            _kill_tree(child.pid)
+            child.wait()
 
     def _start(self) -> subprocess.Popen[str]:
         environment = dict(os.environ)

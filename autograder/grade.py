@@ -21,8 +21,8 @@ from nbgrader import utils
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from autograder.course_folder import CourseFolder, add_roster, open_course, read_roster
-from autograder.execution import RUN_SECONDS, Runner
+from autograder.course_folder import CourseFolder, add_roster, open_course
+from autograder.execution import RUN_SECONDS, Runner, Stopped
 from autograder.intake import Intake, take_in
 from autograder.release import release
 from autograder.results import Check, Result, load_result, save_result
@@ -81,37 +81,48 @@ def grade(
     handed_in = _handed_in(course, assignment, submissions)
     chosen = _choose(students, on_roster, handed_in)
     grader = _Grader(course, assignment, handed_in, set(on_roster), regrade)
-    runners: queue.SimpleQueue[Runner] = queue.SimpleQueue()
-    for _ in range(jobs):
-        runners.put(Runner(course, seconds=seconds, threads=None if jobs == 1 else 1))
+    threads = None if jobs == 1 else 1
+    runners = [Runner(course, seconds=seconds, threads=threads) for _ in range(jobs)]
+    idle: queue.SimpleQueue[Runner] = queue.SimpleQueue()
+    for runner in runners:
+        idle.put(runner)
 
     def one(student: str) -> Result:
-        runner = runners.get()
+        runner = idle.get()
         try:
             return grader.grade_one(student, runner)
         finally:
-            runners.put(runner)
+            idle.put(runner)
 
     try:
-        return _run_all(one, chosen, jobs, progress, console)
+        return _run_all(one, chosen, jobs, progress, console, runners)
     finally:
-        while not runners.empty():
-            runners.get().close()
+        for runner in runners:
+            runner.stop()
 
 
 def _handed_in(
     course: CourseFolder, assignment: str, submissions: Path | str | None
 ) -> dict[str, Path]:
-    """Student id -> folder (or notebook) with what that student handed in."""
+    """Student id -> folder (or notebook) with what that student handed in.
+
+    Who is not in `submissions` keeps what the course folder has: late work can be graded from
+    a folder of its own.
+    """
+    taken = {path.parent.name: path for path in course.root.glob(f"submitted/*/{assignment}")}
     if submissions is None:
-        return {path.parent.name: path for path in course.root.glob(f"submitted/*/{assignment}")}
+        return taken
     entries = [path for path in Path(submissions).iterdir() if not path.name.startswith(".")]
     folders = {path.name: path for path in entries if path.is_dir()}
     files = {path.stem: path for path in entries if path.suffix == ".ipynb" and path.is_file()}
-    return files | {
-        student: folder / assignment if (folder / assignment).is_dir() else folder
-        for student, folder in folders.items()
-    }
+    return (
+        taken
+        | files
+        | {
+            student: folder / assignment if (folder / assignment).is_dir() else folder
+            for student, folder in folders.items()
+        }
+    )
 
 
 def _choose(
@@ -135,6 +146,7 @@ def _run_all(
     jobs: int,
     progress: bool,
     console: Console | None,
+    runners: list[Runner],
 ) -> list[Result]:
     """`one` for every student on `jobs` threads, with a bar; Ctrl-C starts nothing more."""
     results: dict[str, Result] = {}
@@ -157,6 +169,10 @@ def _run_all(
                 counts = Counter(result.status for result in results.values())
                 text = ", ".join(f"{number} {status}" for status, number in counts.items())
                 bar.update(task, advance=1, description=text)
+    except BaseException:
+        for runner in runners:
+            runner.stop()  # or the pool would wait for what is running
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
     return [results[student] for student in students]
@@ -187,6 +203,8 @@ class _Grader:
         """Intake, run and score one submission; whatever goes wrong becomes a result."""
         try:
             result = self._grade(student, runner)
+        except Stopped:
+            raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             result = Result(student, self.assignment, "infra_error", reason=reason)
@@ -210,7 +228,8 @@ class _Grader:
             return self._without_notebook(
                 replace(blank, status="student_error", reason=intake.reason, needs_person=True)
             )
-        self._store(student, folder, intake)
+        if self._store(student, folder, intake):
+            blank = replace(blank, digest=digest(folder, self.source))
         outcome = runner.run(self.assignment, student)
         if outcome.status == "infra_error":
             outcome = runner.run(self.assignment, student)
@@ -219,8 +238,8 @@ class _Grader:
             return self._without_notebook(replace(blank, status=outcome.status, needs_person=True))
         return self._scored(blank)
 
-    def _store(self, student: str, folder: Path, intake: Intake) -> None:
-        """Put the repaired notebook where nbgrader looks for it."""
+    def _store(self, student: str, folder: Path, intake: Intake) -> bool:
+        """Put the repaired notebook where nbgrader looks for it; whether `folder` is that place."""
         target = self.course.step("submitted", self.assignment, student)
         target.mkdir(parents=True, exist_ok=True)
         place = target / self.name
@@ -233,6 +252,7 @@ class _Grader:
         stamp = folder / "timestamp.txt"
         if folder != target and stamp.is_file():
             shutil.copyfile(stamp, target / stamp.name)
+        return folder == target
 
     def _scored(self, blank: Result) -> Result:
         """Read the scores back from the gradebook, messages from the executed notebook."""
@@ -269,7 +289,9 @@ class _Grader:
     def _without_notebook(self, result: Result, forget: bool = False) -> Result:
         """Record a submission that could not be run: zero in the gradebook, or no entry."""
         student = result.student
-        shutil.rmtree(self.course.step("autograded", self.assignment, student), ignore_errors=True)
+        if not forget:
+            older = self.course.step("autograded", self.assignment, student)
+            shutil.rmtree(older, ignore_errors=True)
         with self.course.gradebook() as gradebook:
             most = gradebook.find_assignment(self.assignment).max_score
             gradebook.update_or_create_student(student)

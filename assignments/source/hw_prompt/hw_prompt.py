@@ -377,7 +377,7 @@ for batch, labels in [(3, 3), (1, 4), (6, 2)]:
     assert torch.equal(scores, before), f"{where}: the scores were changed"
 with quiet():
     got = label_probabilities(torch.tensor([[1000.0, 0.0], [-1000.0, -1000.0]]))
-assert torch.allclose(got, torch.tensor([[1.0, 0.0], [0.5, 0.5]])), (
+assert torch.allclose(got, torch.tensor([[1.0, 0.0], [0.5, 0.5]]), atol=1e-3), (
     "label_probabilities: scores as large as 1000 must not give NaN"
 )
 scores = torch.zeros(2, 3, requires_grad=True)

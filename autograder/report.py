@@ -1,0 +1,177 @@
+"""What a TA looks at after grading: a table, grades.csv, and a page about the class."""
+
+from __future__ import annotations
+
+import html
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from autograder.course_folder import CourseFolder, open_course
+from autograder.export import write_csv
+from autograder.feedback import PAGE_STYLE
+from autograder.results import STATUSES, Result, load_results
+from course_utils.errors import CourseError
+
+COLOURS = {"graded": "green", "missing": "yellow", "student_error": "yellow"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A class in numbers. Means are over those who handed in; of no one they are 0."""
+
+    students: int
+    handed_in: int
+    statuses: dict[str, int]
+    max_score: float
+    mean: float
+    median: float
+    #: check -> share of its points that those who handed in earned, hardest first
+    checks: dict[str, float]
+    needs_person: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The results of a class and the files written about them."""
+
+    results: tuple[Result, ...]
+    summary: Summary
+    csv: Path
+    page: Path
+
+
+def report(assignment: str, course_dir: Path | str = "course-run") -> Report:
+    """Write grades.csv and the class page into the course folder.
+
+    Raises:
+        CourseError: nothing has been graded.
+    """
+    course = open_course(course_dir)
+    results = load_results(course, assignment)
+    if not results:
+        raise CourseError(
+            f"no results for {assignment!r} in {course.root}. Grade it first: "
+            f"course grade {assignment}"
+        )
+    summary = summarise(results)
+    page = course.root / f"{assignment}-class.html"
+    page.write_text(class_page(assignment, results, summary), "utf-8")
+    return Report(tuple(results), summary, write_grades(course, results), page)
+
+
+def gradebook_table(results: Sequence[Result]) -> Table:
+    """The gradebook for a terminal: student, status, points per check, total, remarks."""
+    table = Table(title="Gradebook", title_justify="left")
+    table.add_column("student")
+    table.add_column("status")
+    table.add_column("score", justify="right")
+    table.add_column("of", justify="right")
+    table.add_column("remarks", overflow="fold")
+    for result in results:
+        colour = COLOURS.get(result.status, "red")
+        remarks = "; ".join(filter(None, [result.reason, *result.notes]))
+        table.add_row(
+            result.student,
+            f"[{colour}]{result.status}[/]",
+            f"{result.score:g}",
+            f"{result.max_score:g}",
+            _plain(remarks),
+        )
+    return table
+
+
+def _plain(text: str) -> str:
+    """Text of unknown origin as rich prints it: brackets are no markup."""
+    return text.replace("[", "\\[")
+
+
+def write_grades(course: CourseFolder, results: Sequence[Result]) -> Path:
+    """grades.csv: a row per student with names from the gradebook, a column per check."""
+    checks = list(dict.fromkeys(check.name for result in results for check in result.checks))
+    with course.gradebook() as gradebook:
+        people = {student.id: student for student in gradebook.students}
+    rows = [
+        {
+            "student_id": result.student,
+            "last_name": getattr(people.get(result.student), "last_name", None),
+            "first_name": getattr(people.get(result.student), "first_name", None),
+            "assignment": result.assignment,
+            "status": result.status,
+            "score": result.score,
+            "max_score": result.max_score,
+        }
+        | {check.name: check.points for check in result.checks}
+        for result in results
+    ]
+    columns = ["student_id", "last_name", "first_name", "assignment", "status", "score"]
+    return write_csv(course.root / "grades.csv", [*columns, "max_score", *checks], rows)
+
+
+def summarise(results: Sequence[Result]) -> Summary:
+    """The numbers of the class page."""
+    handed_in = [result for result in results if result.status != "missing"]
+    scores = [result.score for result in handed_in]
+    earned: dict[str, list[float]] = {}
+    for result in handed_in:
+        for check in result.checks:
+            if check.max_points:
+                earned.setdefault(check.name, []).append((check.points or 0) / check.max_points)
+    shares = {name: statistics.fmean(values) for name, values in earned.items()}
+    return Summary(
+        students=len(results),
+        handed_in=len(handed_in),
+        statuses=dict(Counter(result.status for result in results)),
+        max_score=max((result.max_score for result in results), default=0.0),
+        mean=statistics.fmean(scores) if scores else 0.0,
+        median=statistics.median(scores) if scores else 0.0,
+        checks=dict(sorted(shares.items(), key=lambda item: item[1])),
+        needs_person=tuple(result.student for result in results if result.needs_person),
+    )
+
+
+def class_page(assignment: str, results: Sequence[Result], summary: Summary) -> str:
+    """The class as one HTML page: distribution, hardest checks, everybody's status."""
+    title = html.escape(f"{assignment} · the class")
+    counts = ", ".join(f"{number} {status}" for status, number in summary.statuses.items())
+    people = ", ".join(map(html.escape, summary.needs_person)) or "nobody"
+    checks = "".join(
+        f"<tr><td>{html.escape(name)}<td class=n>{share:.0%}<td>{_bar(share)}"
+        for name, share in summary.checks.items()
+    )
+    rows = "".join(
+        f"<tr><td>{html.escape(r.student)}<td title='{html.escape(STATUSES[r.status])}'>{r.status}"
+        f"<td class=n>{r.score:g}<td>{html.escape('; '.join(filter(None, [r.reason, *r.notes])))}"
+        for r in results
+    )
+    return (
+        f"<!doctype html><html lang='en'><title>{title}</title>{PAGE_STYLE}<h1>{title}</h1>"
+        f"<p>{summary.handed_in} of {summary.students} handed in ({counts}). Of "
+        f"{summary.max_score:g} points, mean {summary.mean:.1f}, median {summary.median:g}. "
+        f"A person should look at: {people}.</p>"
+        f"<table><caption>Scores</caption>{_distribution(results, summary.max_score)}</table>"
+        "<table><caption>Checks, hardest first</caption>"
+        f"<tr><th>check<th class=n>earned<th>{checks}</table>"
+        "<table><caption>Students</caption>"
+        f"<tr><th>student<th>status<th class=n>score<th>remarks{rows}</table></html>\n"
+    )
+
+
+def _distribution(results: Sequence[Result], most: float, bins: int = 5) -> str:
+    """How many who handed in scored in each fifth of the points."""
+    scores = [result.score for result in results if result.status != "missing"]
+    found = Counter(min(int(bins * score / most), bins - 1) for score in scores) if most else {}
+    return "".join(
+        f"<tr><td>{most * i / bins:g} to {most * (i + 1) / bins:g}<td class=n>{found.get(i, 0)}"
+        f"<td>{_bar(found.get(i, 0) / max(len(scores), 1))}"
+        for i in reversed(range(bins))
+    )
+
+
+def _bar(share: float) -> str:
+    style = f"background:#0072b2;height:.8rem;width:{share * 16:.1f}rem"
+    return f"<div style='{style}'></div>"
