@@ -139,8 +139,13 @@ class _ShownFirst(PromptModel):
             shown += self.template.fill(row, word=word, spaced=spaced)
             shown.append(Piece("literal", separator))
         self.shown = tuple(shown)
-        # Fails here, before any work, if the demonstrations' fixed parts alone are too long.
-        self.encode(dict.fromkeys(self.template.fields, ""))
+        try:
+            self.encode(dict.fromkeys(self.template.fields, ""))
+        except CourseError as error:
+            raise CourseError(
+                f"{len(demonstrations)} demonstrations are too many for this PLM, even with every "
+                f"field empty; show fewer. In detail: {error}"
+            ) from None
 
     def pieces(self, example: Mapping[str, object]) -> list[Piece]:
         return [*self.shown, *self.template.fill(example)]

@@ -117,6 +117,7 @@ class PromptModel(nn.Module):
         self.soft = self._soft_tokens(soft, seed)
         self._mask = -1 if self.kind == "causal" else mask_id(tokenizer, self.kind)
         self.register_buffer("log_prior", None)
+        self.train(model.training)
 
     @classmethod
     def for_task(cls, model: nn.Module, tokenizer, task, which: int = 0, **options) -> PromptModel:

@@ -72,8 +72,7 @@ def model_kind(model: nn.Module) -> Kind:
 def position_limit(model: nn.Module) -> int | None:
     """The longest text in tokens the PLM's positions allow; None where they are relative.
 
-    RoBERTa's first pad_token_id + 1 positions are taken; a soft prompt or prefix (a method with
-    a `length`) takes that many more.
+    RoBERTa's first pad_token_id + 1 positions are taken; a soft prompt or prefix takes its length.
     """
     config = plm_of(model).config
     limit = getattr(config, "max_position_embeddings", None)
@@ -81,8 +80,7 @@ def position_limit(model: nn.Module) -> int | None:
         return None
     if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         limit -= config.pad_token_id + 1
-    taken = getattr(getattr(model, "method", None), "length", 0)
-    return limit - (taken if isinstance(taken, int) else 0)
+    return limit - getattr(getattr(model, "method", None), "extra_tokens", 0)
 
 
 def logits_at(model: nn.Module, inputs: Mapping[str, Tensor], positions: Tensor) -> Tensor:

@@ -23,11 +23,12 @@ from transformers import (
     T5Tokenizer,
 )
 
-WORDS = (
+TEXT = (
     "a an the it was is film town rain no yes maybe great good bad terrible weapons of mass "
     "destruction found in iraq sport world dull joy from start to end and i think that dog cat "
     "really not definitely so warm cold"
-).split()
+)
+WORDS = TEXT.split()
 PUNCTUATION = list(".,?!:;-'\"()[]{}<>/|#_")
 SENTENCES = [
     "it was great . it was bad . no weapons of mass destruction found in iraq yet .",

@@ -11,7 +11,7 @@ from course_utils.prompting import Template
 
 NLI = Template("{premise} ? {mask} , {hypothesis}")
 ROW = {"premise": "weapons of mass destruction found", "hypothesis": "no weapons"}
-TOKENIZERS = ("bert", "roberta", "gpt2", "t5")
+SENTENCE = "the great film was bad , not dull . Weapons"
 ODD = st.one_of(
     st.text(max_size=60),
     st.text(alphabet=".,?!;:-'\"()[]{}", max_size=30),
@@ -96,7 +96,7 @@ class TestFilling:
 class TestGoldens:
     def test_bert(self, bert):
         encoded = NLI.encode({"premise": "it was great", "hypothesis": "no rain"}, bert)
-        assert tokens(bert, encoded) == ("[CLS] it was great ? [MASK] , no rain [SEP]".split())
+        assert " ".join(tokens(bert, encoded)) == "[CLS] it was great ? [MASK] , no rain [SEP]"
         assert encoded["mask_positions"] == [5]
         assert encoded["attention_mask"] == [1] * 10
         assert encoded["token_type_ids"] == [0] * 10
@@ -104,7 +104,7 @@ class TestGoldens:
     def test_bert_pair(self, bert):
         template = Template("{premise} {sep} {mask} , {hypothesis}")
         encoded = template.encode({"premise": "it was great", "hypothesis": "no rain"}, bert)
-        assert tokens(bert, encoded) == ("[CLS] it was great [SEP] [MASK] , no rain [SEP]".split())
+        assert " ".join(tokens(bert, encoded)) == "[CLS] it was great [SEP] [MASK] , no rain [SEP]"
         assert encoded["token_type_ids"] == [0] * 5 + [1] * 5
         assert encoded["mask_positions"] == [5]
 
@@ -133,7 +133,7 @@ class TestGoldens:
 
     def test_soft_tokens_are_placeholders_with_their_positions(self, bert):
         encoded = Template("{soft:2} {a} {soft:1} {mask}").encode({"a": "great film"}, bert)
-        assert tokens(bert, encoded) == ("[CLS] [UNK] [UNK] great film [UNK] [MASK] [SEP]".split())
+        assert " ".join(tokens(bert, encoded)) == "[CLS] [UNK] [UNK] great film [UNK] [MASK] [SEP]"
         assert encoded["soft_positions"] == [1, 2, 5]
 
     def test_two_masks(self, bert):
@@ -144,9 +144,7 @@ class TestGoldens:
 class TestEqualsTheTokenizer:
     """For text without oddities the ids are what the tokenizer makes of the whole sentence."""
 
-    WORDS = st.lists(
-        st.sampled_from("the great film was bad , not dull . Weapons".split()), max_size=9
-    )
+    WORDS = st.lists(st.sampled_from(SENTENCE.split()), max_size=9)
 
     @pytest.mark.parametrize("name", ["bert", "roberta", "t5"])
     @settings(max_examples=40, deadline=None)
@@ -231,18 +229,18 @@ class TestShortening:
         row = {"premise": "it was the great town film", "hypothesis": "no rain"}
         encoded = NLI.encode(row, bert, max_length=10)
         # 13 tokens in all; three go from the premise (6 -> 3), which is the longest throughout.
-        assert tokens(bert, encoded) == ("[CLS] it was the ? [MASK] , no rain [SEP]".split())
+        assert " ".join(tokens(bert, encoded)) == "[CLS] it was the ? [MASK] , no rain [SEP]"
 
     def test_equally_long_parts_are_cut_in_turn_beginning_with_the_last(self, bert):
         row = {"premise": "it was the great", "hypothesis": "no rain and dog"}
         encoded = NLI.encode(row, bert, max_length=10)
-        assert tokens(bert, encoded) == ("[CLS] it was the ? [MASK] , no rain [SEP]".split())
+        assert " ".join(tokens(bert, encoded)) == "[CLS] it was the ? [MASK] , no rain [SEP]"
 
     def test_a_kept_field_is_never_cut(self, bert):
         template = Template("{premise} ? {mask} , {hypothesis:keep}")
         row = {"premise": "it was great", "hypothesis": "no rain and the dog was cold"}
         encoded = template.encode(row, bert, max_length=13)
-        assert tokens(bert, encoded)[-9:-1] == ", no rain and the dog was cold".split()
+        assert " ".join(tokens(bert, encoded)[-9:-1]) == ", no rain and the dog was cold"
         assert tokens(bert, encoded)[:2] == ["[CLS]", "it"]
 
     def test_segments_are_cut_to_the_right_length_with_their_types(self, bert):
