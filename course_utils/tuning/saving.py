@@ -112,7 +112,7 @@ def identity(model: nn.Module, own: set[str]) -> dict:
     if not has_labels:
         del sizes["num_labels"]
     return {
-        "name": getattr(model, "plm_name", None) or getattr(config, "_name_or_path", "") or None,
+        "name": _name(model),
         "revision": getattr(model, "plm_revision", None),
         "class": type(model).__name__,
         "model_type": config.model_type,
@@ -153,6 +153,14 @@ def check_identity(saved: dict, model: nn.Module, own: set[str], folder) -> None
                 "but it would change a PLM it was not made for. Load the same checkpoint, or pass "
                 "check_weights=False if you mean it."
             )
+
+
+def _name(model: nn.Module) -> str | None:
+    """What the PLM was loaded as; of a folder the last part only, the rest is nobody's business."""
+    name = getattr(model, "plm_name", None) or getattr(model.config, "_name_or_path", "")
+    if name and (Path(name).is_absolute() or Path(name).exists()):
+        name = Path(name).resolve().name
+    return name or None
 
 
 def _sample(model: nn.Module, own: set[str], places: int = 12) -> dict[str, list[float]]:

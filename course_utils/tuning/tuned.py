@@ -25,6 +25,7 @@ class Original:
     requires_grad: dict[str, bool]
     training: dict[str, bool]
     parameters: int
+    checkpointing: bool
     values: dict[str, torch.Tensor]
 
 
@@ -34,6 +35,7 @@ def original_state(model: PreTrainedModel) -> Original:
         requires_grad={name: p.requires_grad for name, p in model.named_parameters()},
         training={name: module.training for name, module in model.named_modules()},
         parameters=sum(p.numel() for p in model.parameters()),
+        checkpointing=_checkpointing(model),
         values={},
     )
 
@@ -212,6 +214,8 @@ class Tuned(nn.Module):
         if self._state == "merged":
             self.unmerge()
         self._need("attached")
+        if self.is_activation_checkpointing and not self._original.checkpointing:
+            self.activation_checkpointing_disable()
         self.placement.take_out()
         parameters = dict(self.plm.named_parameters())
         with torch.no_grad():
@@ -283,15 +287,26 @@ class Tuned(nn.Module):
         return self.plm.dtype
 
     @property
-    def is_gradient_checkpointing(self) -> bool:
-        return self.plm.is_gradient_checkpointing
+    def is_activation_checkpointing(self) -> bool:
+        return _checkpointing(self.plm)
 
-    def gradient_checkpointing_enable(self, **settings) -> None:
+    def activation_checkpointing_enable(self, activation_checkpointing_kwargs=None, **more) -> None:
         """Trade time for memory: recompute hidden states in the backward pass."""
-        self.plm.gradient_checkpointing_enable(**settings)
+        if hasattr(self.plm, "activation_checkpointing_enable"):
+            self.plm.activation_checkpointing_enable(activation_checkpointing_kwargs, **more)
+        else:  # transformers before the new name
+            self.plm.gradient_checkpointing_enable(activation_checkpointing_kwargs, **more)
 
-    def gradient_checkpointing_disable(self) -> None:
-        self.plm.gradient_checkpointing_disable()
+    def activation_checkpointing_disable(self) -> None:
+        new = getattr(self.plm, "activation_checkpointing_disable", None)
+        (new or self.plm.gradient_checkpointing_disable)()
+
+    is_gradient_checkpointing = is_activation_checkpointing  # the older names of the same
+    gradient_checkpointing_disable = activation_checkpointing_disable
+
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs=None, **more) -> None:
+        """The older name of `activation_checkpointing_enable`."""
+        self.activation_checkpointing_enable(gradient_checkpointing_kwargs, **more)
 
     def __repr__(self) -> str:
         return (
@@ -326,6 +341,10 @@ class Tuned(nn.Module):
         for name, parameter in self.plm.named_parameters():
             parameter.requires_grad_(self._original.requires_grad[name])
         del self.plm.tuned_with
+
+
+def _checkpointing(model: nn.Module) -> bool:
+    return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
 def _keep_own_state(tuned: Tuned, state: dict, prefix: str, local_metadata) -> None:

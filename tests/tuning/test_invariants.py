@@ -58,9 +58,7 @@ def snapshot(model) -> dict:
         "parameters": {name: id(p) for name, p in model.named_parameters()},
         "requires_grad": {name: p.requires_grad for name, p in model.named_parameters()},
         "training": {name: module.training for name, module in model.named_modules()},
-        "hooks": sum(
-            len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()
-        ),
+        "hooks": sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()),
         "attributes": set(vars(model)),
     }
 
@@ -90,9 +88,7 @@ def test_only_own_parameters_move(plm, method, make_plm, make_batch, few_steps):
     added = {n: p.detach().clone() for n, p in model.named_parameters() if n not in before}
     few_steps(tuned, make_batch(plm))
     moved = {
-        name
-        for name, p in model.named_parameters()
-        if not torch.equal(p, (before | added)[name])
+        name for name, p in model.named_parameters() if not torch.equal(p, (before | added)[name])
     }
     allowed = set(added) | head
     if method == "full":
@@ -236,7 +232,9 @@ def test_autocast(plm, method, make_plm, make_batch):
 def test_gradient_checkpointing_gives_the_same_gradients(plm, method, make_plm, make_batch):
     batch = make_batch(plm)
     none = {"dropout_rate": 0.0} if plm == "t5" else {}
-    none |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0} if plm == "bert" else {}
+    none |= (
+        {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0} if plm == "bert" else {}
+    )
     none |= {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0} if plm == "gpt2" else {}
     gradients = []
     for checkpointing in (False, True):

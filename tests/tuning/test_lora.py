@@ -46,7 +46,8 @@ def test_equals_peft(plm, make_plm, make_batch):
     ours = attach(model, LoRA(rank=3, alpha=5))
     randomise(ours)
     layers = {
-        name: module for name, module in theirs.base_model.model.named_modules()
+        name: module
+        for name, module in theirs.base_model.model.named_modules()
         if hasattr(module, "lora_A") and len(module.lora_A)
     }
     assert len(layers) == len(ours.placement.at_sites())
@@ -81,7 +82,7 @@ def test_embeddings_equal_peft(make_plm, make_batch):
     theirs = peft.get_peft_model(copy.deepcopy(model), settings).eval()
     ours = attach(model, LoRA(rank=2, alpha=8, sites="embeddings"))
     randomise(ours)
-    (_, update), = ours.placement.at_sites()
+    ((_, update),) = ours.placement.at_sites()
     layer = theirs.base_model.model.bert.embeddings.word_embeddings
     layer.lora_embedding_A["default"].data.copy_(update.A)
     layer.lora_embedding_B["default"].data.copy_(update.B)
@@ -118,7 +119,10 @@ def test_gpt2_query_and_value_leave_the_key_alone(make_plm):
     randomise(tuned)
     change = fused(x) - before
     assert torch.equal(change[..., 16:32], torch.zeros(2, 3, 16))
-    for update, part in ((fused.lora_query, change[..., :16]), (fused.lora_value, change[..., 32:])):
+    for update, part in (
+        (fused.lora_query, change[..., :16]),
+        (fused.lora_value, change[..., 32:]),
+    ):
         by_hand = 16 / 2 * x @ update.A.T @ update.B.T
         torch.testing.assert_close(part, by_hand, rtol=1e-4, atol=1e-5)
 
