@@ -1,0 +1,11 @@
+"""The commands of `course`, one module per panel of `course --help`, in its order.
+
+    start       doctor, demo, lab
+    models      task, run
+    homework    release, sample-class, grade, feedback, export
+    change      pocket, setup-cell
+
+A command imports what it needs in its own body, so that `course --help` answers at once.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,60 @@
+"""For those who change the course: pocket models, the setup cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from course_utils.errors import CourseError, unknown_name
+
+PANEL = "Change the course"
+
+pocket_app = typer.Typer(no_args_is_help=True, help="The pocket models: pre-train one anew.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put these commands on the page."""
+    app.add_typer(pocket_app, name="pocket", rich_help_panel=PANEL)
+    app.command("setup-cell", rich_help_panel=PANEL)(setup_cell)
+
+
+@pocket_app.command("pretrain")
+def pocket_pretrain(
+    model: Annotated[str, typer.Option(help="bert-tiny, bert-base, bert-large or gpt2.")],
+    seed: Annotated[int, typer.Option(help="Of weights, corpus and masking.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write; runs/pocket/NAME if not given.")
+    ] = None,
+    tokens: Annotated[
+        float | None, typer.Option(min=0.01, help="Budget in millions of tokens.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; what there is.")] = None,
+) -> None:
+    """Pre-train a pocket model from its seed, as the shipped ones were."""
+    from course_utils.plm.pocket.sizes import POCKET_MODELS
+
+    name = model if model.startswith("pocket-") else f"pocket-{model}"
+    if name not in POCKET_MODELS:
+        raise unknown_name("pocket model", model, (n[7:] for n in POCKET_MODELS))
+    folder = output or Path("runs", "pocket", name)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CourseError(f"{str(folder)!r} is not an empty folder: name another --output.")
+    from course_utils.plm.pocket.pretrain import pretrain
+
+    pretrain(name, folder, seed=seed, tokens=tokens, device=device)
+    print(f"{name} written to {folder}")
+
+
+def setup_cell(
+    address: Annotated[
+        str, typer.Argument(help="What pip installs the kit from: git+https://..., or a folder.")
+    ],
+    notebooks: Annotated[Path, typer.Option(help="The notebooks' folder.")] = Path("notebooks"),
+) -> None:
+    """Tell every notebook's setup cell where Colab finds your copy of the kit."""
+    from course_utils.colab import readdress
+
+    for path in readdress(notebooks, address):
+        print(path)

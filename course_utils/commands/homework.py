@@ -1,0 +1,139 @@
+"""A homework's way: released, handed in, graded, given back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from course_utils.errors import CourseError
+
+PANEL = "Homework and grading"
+
+Assignment = Annotated[str, typer.Argument(help="For example hw_prompt.")]
+CourseDir = Annotated[
+    Path, typer.Option("--course-dir", help="The course folder: submissions, gradebook, feedback.")
+]
+AssignmentsDir = Annotated[
+    Path | None,
+    typer.Option("--assignments", help="Instructor's versions, if not in this repository."),
+]
+HERE = Path("course-run")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put these commands on the page."""
+    app.command("release", rich_help_panel=PANEL)(release)
+    app.command("sample-class", rich_help_panel=PANEL)(sample_class)
+    app.command("grade", rich_help_panel=PANEL)(grade)
+    app.command("feedback", rich_help_panel=PANEL)(feedback)
+    app.command("export", rich_help_panel=PANEL)(export)
+
+
+def _need_nbgrader() -> None:
+    try:
+        import nbgrader  # noqa: F401
+    except ModuleNotFoundError:
+        raise CourseError(
+            "homework needs nbgrader, which is not installed: pip install "
+            "'peft-course-kit[homework]', or `make setup` in the kit's folder."
+        ) from None
+
+
+def release(
+    assignment: Assignment,
+    course_dir: CourseDir = HERE,
+    assignments: AssignmentsDir = None,
+) -> None:
+    """Build the students' version: no solution in it, and it runs."""
+    _need_nbgrader()
+    from autograder.release import release as build
+
+    console = Console()
+    with console.status("building the students' version, and running it once ..."):
+        notebook = build(assignment, course_dir, assignments_dir=assignments)
+    print(f"Give this to the students: {notebook}")
+
+
+def sample_class(
+    assignment: Assignment,
+    course_dir: CourseDir = HERE,
+    assignments: AssignmentsDir = None,
+) -> None:
+    """Write what an invented class hands in, to try the grader on."""
+    _need_nbgrader()
+    from autograder.sample_class import build_sample_class, sample_roster
+
+    folder = build_sample_class(assignment, course_dir, assignments_dir=assignments)
+    print(f"Submissions: {folder}\nRoster: {sample_roster(assignments)}")
+
+
+def grade(
+    assignment: Assignment,
+    submissions: Annotated[
+        Path | None,
+        typer.Option(help="Folder with one folder (or notebook) per student, named by id."),
+    ] = None,
+    course_dir: CourseDir = HERE,
+    roster: Annotated[
+        Path | None, typer.Option(help="CSV with a column student_id, kept in the course folder.")
+    ] = None,
+    student: Annotated[
+        list[str] | None, typer.Option(help="Only this student; repeatable.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions at a time.")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="Limit for one submission.")] = 600,
+    regrade: Annotated[
+        bool, typer.Option("--regrade", help="Also what is graded and has not changed.")
+    ] = False,
+    assignments: AssignmentsDir = None,
+) -> None:
+    """Grade a class and print the gradebook.
+
+    Each submission runs in a process of its own with a time limit, but with your rights: grade
+    on a machine, or in a container, that holds nothing a student must not reach. Ends with
+    status 1 when the grader itself failed on a submission.
+    """
+    _need_nbgrader()
+    from autograder.grade import grade as grade_class
+    from autograder.report import gradebook_table
+
+    results = grade_class(
+        assignment,
+        course_dir,
+        submissions,
+        students=student or None,
+        jobs=jobs,
+        roster=roster,
+        regrade=regrade,
+        seconds=seconds,
+        assignments_dir=assignments,
+    )
+    Console().print(gradebook_table(results))
+    raise typer.Exit(1 if any(r.status == "infra_error" for r in results) else 0)
+
+
+def feedback(
+    assignment: Assignment,
+    course_dir: CourseDir = HERE,
+    student: Annotated[
+        list[str] | None, typer.Option(help="Only this student; repeatable.")
+    ] = None,
+) -> None:
+    """Write a page for each student."""
+    _need_nbgrader()
+    from autograder.feedback import feedback as write_pages
+
+    pages = write_pages(assignment, course_dir, students=student or None)
+    print("\n".join(map(str, pages)))
+
+
+def export(assignment: Assignment, course_dir: CourseDir = HERE) -> None:
+    """Write grades.csv and a page about the class."""
+    _need_nbgrader()
+    from autograder.report import report
+
+    written = report(assignment, course_dir)
+    print(f"{written.csv}\n{written.page}")
