@@ -292,14 +292,20 @@ class Tuned(nn.Module):
 
     def activation_checkpointing_enable(self, activation_checkpointing_kwargs=None, **more) -> None:
         """Trade time for memory: recompute hidden states in the backward pass."""
+        settings = activation_checkpointing_kwargs or {"use_reentrant": False}
         if hasattr(self.plm, "activation_checkpointing_enable"):
-            self.plm.activation_checkpointing_enable(activation_checkpointing_kwargs, **more)
+            self.plm.activation_checkpointing_enable(settings, **more)
         else:  # transformers before the new name
-            self.plm.gradient_checkpointing_enable(activation_checkpointing_kwargs, **more)
+            self.plm.gradient_checkpointing_enable(settings, **more)
+        if not settings.get("use_reentrant"):
+            # Only the re-entrant kind needs embeddings that ask for gradients, and the hook that
+            # transformers sets for them would outlive the method.
+            self.plm.disable_input_require_grads()
 
     def activation_checkpointing_disable(self) -> None:
         new = getattr(self.plm, "activation_checkpointing_disable", None)
         (new or self.plm.gradient_checkpointing_disable)()
+        self.plm.disable_input_require_grads()
 
     is_gradient_checkpointing = is_activation_checkpointing  # the older names of the same
     gradient_checkpointing_disable = activation_checkpointing_disable
