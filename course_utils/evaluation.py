@@ -7,7 +7,6 @@ by length before batching, so little is padded, and predictions come back in row
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -19,13 +18,20 @@ import torch
 from torch import nn
 
 from course_utils.errors import CourseError
+from course_utils.model_facts import (
+    autocast,
+    device_of,
+    encodes,
+    plain,
+    token_limit,
+    with_prompt,
+)
 from course_utils.records import write_text
 from course_utils.tasks.inputs import Collator, Encoded, encode, has_answer, pad_id, texts
 from course_utils.tasks.metrics import interval, score
 from course_utils.tasks.task import Task
 
 IGNORED = -100
-PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 NEW_TOKENS = 80  # enough for a sentence about one table; E2E's longest reference has 73 words
 
 
@@ -130,6 +136,7 @@ class Prepared:
     tokenizer: Any
     encoded: Encoded
     side: str
+    limit: int
     _batches: dict[int, list[tuple[list[int], dict[str, torch.Tensor]]]] = field(
         default_factory=dict
     )
@@ -252,19 +259,21 @@ def prepare(
     else:
         seq2seq = bool(getattr(config, "is_encoder_decoder", False))
         writing = task.kind == "generation" and not training
+        room = limit
         if writing and not seq2seq:
             side = "left"  # the next token must follow the text, not its padding
+            room -= min(NEW_TOKENS, limit // 2)
         encoded = encode(
             task,
             rows,
             tokenizer,
-            max_length=limit - NEW_TOKENS if writing and not seq2seq else limit,
+            max_length=room,
             seq2seq=seq2seq,
             answers=answers and not writing,
         )
     if not encoded.features:
         raise CourseError(f"task {task.name!r}: no example of split {split!r} has a gold label.")
-    return Prepared(task, split, tokenizer, encoded, side)
+    return Prepared(task, split, tokenizer, encoded, side, limit)
 
 
 def _own_encoding(model: Any, task: Task, rows: Any, answers: bool) -> Encoded:
@@ -287,35 +296,11 @@ def _own_encoding(model: Any, task: Task, rows: Any, answers: bool) -> Encoded:
     return encoded
 
 
-def encodes(model: Any) -> bool:
-    """True for a model that turns an example into features by itself (`PromptModel`)."""
-    return callable(getattr(model, "encode", None))
-
-
-def with_prompt(
-    model: nn.Module, task: Task, tokenizer: Any, prompt: Any, max_length: int | None = None
-) -> nn.Module:
-    """The model asked through a prompt, or the model itself when `prompt` is None.
-
-    Args:
-        prompt: a pair (template, verbalizer), each an object of `course_utils.prompting` or
-            what makes one (a string, a dict from labels to words), or a `Prompt` of a Task.
-    """
-    if prompt is None or encodes(model):
-        return model
-    from course_utils.prompting import PromptModel
-
-    template, verbalizer = prompt[0], prompt[1]
-    return PromptModel(
-        model, tokenizer, template, verbalizer, labels=task.labels, max_length=max_length
-    )
-
-
 def _answerer(model: nn.Module, prepared: Prepared) -> Callable[[dict], list[Any]]:
     """The function from a batch on the device to one answer per example."""
     kind = prepared.task.kind
     if kind == "generation":
-        return lambda batch: _write(model, prepared.tokenizer, batch)
+        return lambda batch: _write(model, prepared, batch)
     if kind == "tagging":
         return lambda batch: _tags(model, batch)
     if kind == "regression":
@@ -333,92 +318,21 @@ def _tags(model: nn.Module, batch: dict[str, torch.Tensor]) -> list[list[int]]:
     return [row[keep].tolist() for row, keep in zip(best, scored, strict=True)]
 
 
-def _write(model: Any, tokenizer: Any, batch: dict[str, torch.Tensor]) -> list[str]:
-    """Greedy continuation of each prompt, cut at the end-of-text token."""
-    writer = model if hasattr(model, "generate") else plain(model)
+def _write(model: Any, prepared: Prepared, batch: dict[str, torch.Tensor]) -> list[str]:
+    """Greedy continuation of each prompt, up to the end-of-text token."""
+    writer, tokenizer = (model if hasattr(model, "generate") else plain(model)), prepared.tokenizer
+    given = 0 if plain(model).config.is_encoder_decoder else batch["input_ids"].shape[1]
     made = writer.generate(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],
-        max_new_tokens=NEW_TOKENS,
+        max_new_tokens=min(NEW_TOKENS, prepared.limit - given),
         do_sample=False,
         num_beams=1,
         pad_token_id=pad_id(tokenizer),
         eos_token_id=tokenizer.eos_token_id,
     )
-    if not plain(model).config.is_encoder_decoder:
-        made = made[:, batch["input_ids"].shape[1] :]
-    return [text.strip() for text in tokenizer.batch_decode(made, skip_special_tokens=True)]
-
-
-def plain(model: Any) -> Any:
-    """The transformers model inside `Tuned`, `PromptModel` or a data-parallel wrapper."""
-    from transformers import PreTrainedModel
-
-    while not isinstance(model, PreTrainedModel):
-        inside = (getattr(model, name, None) for name in ("model", "plm", "module"))
-        inner = next((m for m in inside if isinstance(m, nn.Module)), None)
-        if inner is None:
-            return model
-        model = inner
-    return model
-
-
-def token_limit(model: nn.Module, tokenizer: Any, asked: int | None = None) -> int:
-    """How many tokens of text an example may have with this model.
-
-    The smallest of the tokenizer's limit and the position embeddings, less what a soft prompt
-    or prefix takes of them; 512 where nothing is said (relative positions).
-
-    Raises:
-        CourseError: more was asked for than the model has positions.
-    """
-    config = getattr(plain(model), "config", None)
-    limits = [tokenizer.model_max_length] if tokenizer.model_max_length < 10**6 else []
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions:
-        # RoBERTa counts positions from padding_idx + 1, so two of them are never text.
-        offset = 2 if config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
-        limits.append(positions - offset)
-    limit = min(limits, default=512) - _positions_taken(model)
-    if asked is not None and not 1 <= asked <= limit:
-        raise CourseError(
-            f"max_length {asked}: this model allows at most {limit} tokens of text (its position "
-            "embeddings, less those a soft prompt or prefix takes)."
-        )
-    return asked or limit
-
-
-def _positions_taken(model: Any) -> int:
-    """Positions a tuning method spends on vectors of its own."""
-    while isinstance(model, nn.Module):
-        if (method := getattr(model, "method", None)) is not None:
-            return int(getattr(method, "extra_tokens", 0))
-        model = next((m for n in ("model", "plm") if (m := getattr(model, n, None))), None)
-    return 0
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """The device of the model's first parameter."""
-    return next(model.parameters()).device
-
-
-def choose_precision(device: torch.device, asked: str = "auto") -> str:
-    """ "auto": bfloat16 on GPUs that have it (sm_80 on), float16 on others, float32 on a CPU."""
-    if asked not in PRECISIONS:
-        raise CourseError(f"precision {asked!r}: expected one of {', '.join(PRECISIONS)}.")
-    if asked != "auto":
-        return asked
-    if device.type != "cuda":
-        return "float32"
-    return "bfloat16" if torch.cuda.get_device_capability(device)[0] >= 8 else "float16"
-
-
-def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """16-bit arithmetic where the precision asks for it; parameters stay as they are."""
-    chosen = choose_precision(device, precision)
-    if chosen == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, chosen))
+    written = tokenizer.batch_decode(made[:, given:], skip_special_tokens=True)
+    return [text.strip() for text in written]
 
 
 def _bar(batches: list[Any], progress: bool) -> Iterator[Any]:

@@ -98,9 +98,8 @@ def run(
     Args:
         plm: a name `load_plm` knows: pocket model, folder, Hub id.
         task: a name `load_task` knows, or a Task; `data` is the folder of its own files.
-        method: a name of `course_utils.tuning` ("lora", "soft-prompt", "full-fine-tuning",
-            "head-only"), a method with its hyper-parameters, or "none": no training, only the
-            prompt.
+        method: a name of `course_utils.tuning` ("lora", "soft-prompt", "full", "head-only"), a
+            method with its hyper-parameters, or "none": no training, only the prompt.
         hyperparameters: of a method given by name, e.g. {"rank": 4}.
         prompt: ask the PLM through a template: the number of one of the task's own prompts
             (0 is the first), or a pair (template, {label: words}).
@@ -244,7 +243,7 @@ class _Job:
         say: Any,
     ) -> RunRecord:
         """One seed, or its record where it is finished already."""
-        from course_utils.evaluation import with_prompt
+        from course_utils.model_facts import with_prompt
 
         place = None if folder is None else folder / f"seed-{seed}"
         if place is not None and (place / "predictions.jsonl").is_file():
@@ -268,7 +267,7 @@ class _Job:
         return record
 
     def plan(self, model, task, settings, split, seeds, folder) -> Plan:
-        from course_utils.training import count_parameters, plm_name
+        from course_utils.model_facts import count_parameters, plm_name
 
         trainable, total = count_parameters(model)
         if self.method is None:
@@ -302,7 +301,7 @@ class _Job:
 
     def asked(self, model, task, tokenizer, settings, split):
         """Scores an untrained, prompted PLM."""
-        from course_utils.training import count_parameters, plm_name
+        from course_utils.model_facts import count_parameters, plm_name
 
         start = time.perf_counter()
         evaluation = self._evaluate(model, task, tokenizer, settings, split)
@@ -345,7 +344,7 @@ class _Job:
 
 def _settings(settings: Any, learning_rate: Any) -> tuple[Any, tuple[float, ...]]:
     """TrainSettings, and the learning rates to choose from (empty for a single one)."""
-    from course_utils.training import TrainSettings
+    from course_utils.settings import TrainSettings
 
     settings = settings or TrainSettings()
     if learning_rate is None:
@@ -402,7 +401,7 @@ def _scored(record: RunRecord, evaluation: Any) -> RunRecord:
 def _leave(place: Path, model: Any, record: RunRecord, evaluation: Any) -> None:
     """Writes the results; predictions last, they say that a seed is done."""
     from course_utils.loop import PARAMETERS
-    from course_utils.training import tuned_in
+    from course_utils.model_facts import tuned_in
 
     tuned = tuned_in(model)
     if tuned is not None:

@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from course_utils.errors import CourseError
-from course_utils.evaluation import (
-    PRECISIONS,
-    Evaluation,
-    Prepared,
-    choose_precision,
-    plain,
-    prepare,
-    with_prompt,
-)
+from course_utils.evaluation import Evaluation, Prepared, prepare
 from course_utils.loop import (
     PARAMETERS,
     CourseTrainer,
@@ -48,117 +40,19 @@ from course_utils.loop import (
     save_tensors,
     trained_state,
 )
+from course_utils.model_facts import (
+    choose_precision,
+    count_parameters,
+    method_of,
+    plain,
+    plain_json,
+    plm_name,
+    with_prompt,
+)
 from course_utils.records import RunRecord, read_json, versions, write_json
+from course_utils.settings import SCHEDULES, TrainSettings, updates_per_epoch
 from course_utils.tasks.inputs import Collator, pad_id
 from course_utils.tasks.task import Task
-
-SCHEDULES = {
-    "linear": "linear",
-    "constant": "constant_with_warmup",
-    "cosine": "cosine",
-}
-LEAST_STEPS = 120  # fewer updates leave a new head near its random start
-MOST_SCORES = 12  # dev evaluations in one training, unless asked for otherwise
-
-# Learning rates for AdamW by the PLM's number of parameters (upper bound of each column).
-# Full fine-tuning wants less the larger the PLM; small modules on a frozen PLM want more.
-SIZES = (12e6, 60e6, 200e6, math.inf)
-LEARNING_RATES: dict[str, tuple[float, ...]] = {
-    "FullFineTuning": (5e-4, 1e-4, 3e-5, 1e-5),
-    "HeadOnly": (3e-3, 3e-3, 1e-3, 1e-3),
-    "LoRA": (3e-3, 1e-3, 5e-4, 3e-4),
-    "SoftPrompt": (1e-2, 1e-2, 1e-2, 5e-3),
-}
-OTHER_METHODS = (3e-3, 1e-3, 5e-4, 3e-4)
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How to train. What is None is filled in by `filled` from the method, PLM and data.
-
-    Attributes:
-        epochs, steps: how long; at most one of them. Default 5 epochs, at least 120 updates.
-        batch_size: examples per forward pass and device; one update sees
-            batch_size * accumulation * devices of them.
-        learning_rate: peak, for AdamW.
-        warmup: share of the updates in which it rises from 0.
-        schedule: "linear" or "cosine" decay to 0, or "constant".
-        precision: "auto" is float32 on a CPU, 16 bit on a GPU; or one by name.
-        max_length: tokens per example; the model's limit when None.
-        evaluate_every: updates between dev scores; each epoch, at most 12 in all, when None.
-        keep: "best" on dev or "last".
-        patience: dev scores without a new best before training stops.
-        group_by_length: batches of similar length, so that little is padded.
-    """
-
-    epochs: float | None = None
-    steps: int | None = None
-    batch_size: int = 16
-    learning_rate: float | None = None
-    warmup: float = 0.06
-    weight_decay: float = 0.01
-    schedule: str = "linear"
-    seed: int = 0
-    precision: str = "auto"
-    max_length: int | None = None
-    evaluate_every: int | None = None
-    keep: str = "best"
-    patience: int | None = None
-    accumulation: int = 1
-    max_grad_norm: float = 1.0
-    group_by_length: bool = True
-    evaluation_batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        _positive(self, "epochs", "steps", "batch_size", "learning_rate", "evaluate_every")
-        _positive(self, "patience", "accumulation", "evaluation_batch_size", "max_length")
-        if self.epochs is not None and self.steps is not None:
-            raise CourseError("TrainSettings: give epochs or steps, not both.")
-        for name, known in (
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-            ("keep", ("best", "last")),
-        ):
-            if getattr(self, name) not in known:
-                raise CourseError(
-                    f"TrainSettings: {name} {getattr(self, name)!r}; expected one of "
-                    f"{', '.join(known)}."
-                )
-        if not 0 <= self.warmup < 1:
-            raise CourseError(f"TrainSettings: warmup {self.warmup} is a share, 0 to below 1.")
-
-    def filled(self, model: nn.Module, examples: int, processes: int = 1) -> TrainSettings:
-        """The same settings with nothing left open, for `examples` training examples."""
-        per_epoch = updates_per_epoch(self, examples, processes)
-        epochs, steps = self.epochs, self.steps
-        if steps is None:
-            epochs = epochs or max(5, math.ceil(LEAST_STEPS / per_epoch))
-            steps = math.ceil(epochs * per_epoch)
-        every = self.evaluate_every
-        if every is None:
-            every = per_epoch * math.ceil(steps / per_epoch / MOST_SCORES)
-            if every > steps:  # less than an epoch in all: score on the way nevertheless
-                every = max(1, steps // 5)
-        return replace(
-            self,
-            epochs=None,
-            steps=steps,
-            evaluate_every=every,
-            learning_rate=self.learning_rate or default_learning_rate(model),
-        )
-
-
-def updates_per_epoch(settings: TrainSettings, examples: int, processes: int = 1) -> int:
-    """Optimizer steps in one pass over the training examples."""
-    batches = math.ceil(math.ceil(examples / settings.batch_size) / processes)
-    return math.ceil(batches / settings.accumulation)
-
-
-def default_learning_rate(model: nn.Module) -> float:
-    """A learning rate to start from, by method and number of parameters of the PLM."""
-    size = sum(p.numel() for p in plain(model).parameters())
-    rates = LEARNING_RATES.get(method_of(model)[0], OTHER_METHODS)
-    return next(rate for rate, bound in zip(rates, SIZES, strict=True) if size <= bound)
 
 
 @dataclass(frozen=True)
@@ -337,7 +231,7 @@ class _Run:
         done = (self.folder / PARAMETERS).is_file() and (self.folder / "record.json").is_file()
         if marker.is_file() and (found or done):
             theirs = read_json(marker)
-            odd = [key for key in mine if theirs.get(key) != _plain_json(mine[key])]
+            odd = [key for key in mine if theirs.get(key) != plain_json(mine[key])]
             if odd:
                 raise CourseError(
                     f"{self.folder} holds a run with another {odd[0].replace('_', ' ')}. "
@@ -459,47 +353,6 @@ def sweep(
     return Sweep(scores, best)
 
 
-def method_of(model: nn.Module) -> tuple[str, dict[str, Any]]:
-    """The tuning method's name and hyper-parameters; of a plain model what is trained tells."""
-    tuned = tuned_in(model)
-    if tuned is not None:
-        return type(tuned.method).__name__, _plain_json(asdict(tuned.method))
-    frozen = any(not p.requires_grad for p in model.parameters())
-    return ("Partial" if frozen else "FullFineTuning"), {}
-
-
-def tuned_in(model: nn.Module) -> Any:
-    """The `Tuned` in a model or round it, None for a plain one."""
-    return next((m for m in _layers(model) if is_dataclass(getattr(m, "method", None))), None)
-
-
-def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """(trained, of how many): the second is the PLM with its head, without added modules."""
-    tuned = tuned_in(model)
-    total = tuned.total() if tuned else sum(p.numel() for p in plain(model).parameters())
-    return sum(p.numel() for p in model.parameters() if p.requires_grad), total
-
-
-def plm_name(model: nn.Module) -> str:
-    """The PLM's name: what load_plm called it, a Hub id, or a folder's last part."""
-    base = plain(model)
-    config = getattr(base, "config", None)
-    name = getattr(base, "plm_name", None) or getattr(config, "_name_or_path", "") or ""
-    if name and (Path(name).is_absolute() or Path(name).exists()):
-        name = Path(name).resolve().name
-    return str(name) or type(base).__name__
-
-
-def _layers(model: Any) -> list[Any]:
-    """PromptModel, Tuned, transformers model: the wrappers around a PLM, outermost first."""
-    found, base = [], plain(model)
-    while model is not base:
-        found.append(model)
-        inside = (getattr(model, name, None) for name in ("model", "plm", "module"))
-        model = next(m for m in inside if isinstance(m, nn.Module))
-    return [*found, base]
-
-
 def _arguments(settings: TrainSettings, folder: str) -> Any:
     from transformers import TrainingArguments
 
@@ -539,19 +392,6 @@ def _bar(progress: bool | None, title: str) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(desc=title, unit="step", mininterval=0.5)
-
-
-def _positive(settings: TrainSettings, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value <= 0:
-            raise CourseError(f"TrainSettings: {name} {value}; expected more than 0.")
-
-
-def _plain_json(value: Any) -> Any:
-    import json
-
-    return json.loads(json.dumps(value, default=str))
 
 
 def _reset_peak_memory() -> None:

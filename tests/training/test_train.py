@@ -14,13 +14,8 @@ from course_utils.errors import CourseError
 from course_utils.evaluation import evaluate
 from course_utils.loop import LengthGrouped, checkpoints, trained_state
 from course_utils.records import RunRecord
-from course_utils.training import (
-    TrainSettings,
-    default_learning_rate,
-    sweep,
-    train,
-    updates_per_epoch,
-)
+from course_utils.settings import TrainSettings, default_learning_rate, updates_per_epoch
+from course_utils.training import sweep, train
 
 SETTINGS = TrainSettings(epochs=4, batch_size=8, learning_rate=5e-3)
 
