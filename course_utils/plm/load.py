@@ -209,7 +209,11 @@ def _resolve(name: str | os.PathLike) -> tuple[str, bool]:
             )
         return str(pocket), True
     folder = Path(text).expanduser()
-    if folder.is_dir() and (text not in SHORT_NAMES or (folder / "config.json").is_file()):
+    if (
+        text.strip()
+        and folder.is_dir()
+        and (text not in SHORT_NAMES or (folder / "config.json").is_file())
+    ):
         return str(_checked_folder(folder)), True
     if text.startswith((".", "~")) or folder.is_absolute() or text.count("/") > 1:
         raise CourseError(

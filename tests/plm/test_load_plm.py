@@ -1,0 +1,276 @@
+"""`load_plm`: heads, what is new, padding, types, seeds, and everything that can be wrong."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+import transformers as hf
+from tiny_models import MODELS, SIZES
+
+from course_utils.errors import CourseError
+from course_utils.plm import POCKET_MODELS, SHORT_NAMES, head_parameters, load, load_plm
+from course_utils.plm.names import POCKET_ALIASES, pocket_folder
+
+POOLER = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
+CLASSIFIER = {"classifier.weight", "classifier.bias"}
+LABELLED = {"classifier", "tagger"}
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "model_class", "new"),
+    [
+        ("bert", "lm", "BertForMaskedLM", set()),
+        ("bert", "classifier", "BertForSequenceClassification", CLASSIFIER | POOLER),
+        ("bert", "tagger", "BertForTokenClassification", CLASSIFIER),
+        ("bert", "choice", "BertForMultipleChoice", CLASSIFIER | POOLER),
+        ("bert", "encoder", "BertModel", {"pooler.dense.weight", "pooler.dense.bias"}),
+        ("bert-without-head", "classifier", "BertForSequenceClassification", CLASSIFIER),
+        ("roberta", "lm", "RobertaForMaskedLM", set()),
+        ("roberta", "tagger", "RobertaForTokenClassification", CLASSIFIER),
+        ("gpt2", "lm", "GPT2LMHeadModel", set()),
+        ("gpt2", "classifier", "GPT2ForSequenceClassification", {"score.weight"}),
+        ("llama", "lm", "LlamaForCausalLM", set()),
+        ("llama", "classifier", "LlamaForSequenceClassification", {"score.weight"}),
+        ("t5", "lm", "T5ForConditionalGeneration", set()),
+        ("t5", "encoder", "T5EncoderModel", set()),
+        ("t5", "tagger", "T5ForTokenClassification", CLASSIFIER),
+    ],
+)
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_heads_and_what_is_new(name, head, model_class, new, pretrained, folder_of):
+    labels = {"num_labels": 3} if head in LABELLED else {}
+    model, _ = load_plm(folder_of(name), head=head, pretrained=pretrained, **labels)
+    assert type(model).__name__ == model_class
+    assert model.newly_initialised == frozenset(new)
+    assert head_parameters(model) == frozenset(new)
+    assert not model.training
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "llama", "t5"])
+def test_the_weights_are_those_of_the_folder(name, folder_of):
+    model, _ = load_plm(folder_of(name))
+    torch.manual_seed(0)
+    expected = MODELS[name]().state_dict()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in model.state_dict().items())
+
+
+def test_always_float32_unless_told(folder_of):
+    assert load_plm(folder_of("bert", half=True))[0].dtype == torch.float32
+    assert load_plm(folder_of("bert"), dtype=torch.bfloat16)[0].dtype == torch.bfloat16
+    control, _ = load_plm(folder_of("bert", half=True), pretrained=False)
+    assert control.dtype == torch.float32
+
+
+def test_without_pre_training_the_same_shapes_and_other_weights(folder_of):
+    trained, _ = load_plm(folder_of("bert"))
+    control, _ = load_plm(folder_of("bert"), pretrained=False, seed=5)
+    again, _ = load_plm(folder_of("bert"), pretrained=False, seed=5)
+    word = "bert.embeddings.word_embeddings.weight"
+    assert trained.state_dict()[word].shape == control.state_dict()[word].shape
+    assert not torch.equal(trained.state_dict()[word], control.state_dict()[word])
+    assert all(torch.equal(again.state_dict()[k], t) for k, t in control.state_dict().items())
+
+
+def test_the_seed_draws_the_head_and_nothing_else(folder_of):
+    heads = [
+        load_plm(folder_of("bert"), head="classifier", num_labels=2, seed=seed)[0].state_dict()
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(heads[0]["classifier.weight"], heads[1]["classifier.weight"])
+    assert not torch.equal(heads[0]["classifier.weight"], heads[2]["classifier.weight"])
+    new = CLASSIFIER | POOLER
+    assert all(torch.equal(heads[0][k], heads[2][k]) for k in heads[0] if k not in new)
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    load_plm(folder_of("bert"), head="classifier", num_labels=2)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_label_names_reach_the_config(folder_of):
+    model, _ = load_plm(folder_of("bert"), head="classifier", labels=["bad", "fine", "good"])
+    assert model.config.id2label == {0: "bad", 1: "fine", 2: "good"}
+    assert model.config.label2id == {"bad": 0, "fine": 1, "good": 2}
+    assert model.classifier.out_features == 3
+
+
+def test_a_trained_classifier_keeps_its_head_unless_the_labels_change(folder_of):
+    folder = folder_of("bert-classifier")
+    model, _ = load_plm(folder, head="classifier")
+    assert model.newly_initialised == frozenset()
+    assert model.config.id2label == {0: "no", 1: "yes"}
+    other, _ = load_plm(folder, head="classifier", num_labels=3)
+    assert other.newly_initialised == CLASSIFIER
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "side", "pad"),
+    [
+        ("bert", "lm", "right", "[PAD]"),
+        ("gpt2", "lm", "left", "[SEP]"),
+        ("gpt2", "classifier", "right", "[SEP]"),
+        ("llama", "lm", "left", "[SEP]"),
+        ("t5", "lm", "right", "[PAD]"),
+    ],
+)
+def test_padding_is_agreed_on(name, head, side, pad, folder_of):
+    labels = {"num_labels": 2} if head in LABELLED else {}
+    model, tokenizer = load_plm(folder_of(name), head=head, **labels)
+    assert (tokenizer.padding_side, tokenizer.pad_token) == (side, pad)
+    assert model.config.pad_token_id == tokenizer.pad_token_id
+    batch = tokenizer(["w7 w8 w9", "w7"], padding=True, return_tensors="pt")
+    batch.pop("token_type_ids", None)
+    assert model(**batch, **({"labels": batch["input_ids"]} if name == "t5" else {})).logits.ndim
+    if head == "lm" and name != "bert":
+        assert model.generation_config.pad_token_id == tokenizer.pad_token_id
+
+
+def test_no_chatter_and_the_verbosity_is_given_back(folder_of, capfd):
+    hf.utils.logging.set_verbosity_warning()
+    bars = hf.utils.logging.is_progress_bar_enabled()
+    load_plm(folder_of("bert"), head="classifier", num_labels=2)
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+    assert hf.utils.logging.get_verbosity() == hf.utils.logging.WARNING
+    assert hf.utils.logging.is_progress_bar_enabled() == bars
+
+
+def test_what_the_model_says_of_itself(folder_of):
+    model, tokenizer = load_plm(folder_of("bert"))
+    assert model.plm_name == folder_of("bert")
+    assert model.plm_revision is None
+    assert model.plm_tokenizer is tokenizer
+
+
+def test_a_language_model_head_that_is_not_there_is_refused(folder_of):
+    with pytest.raises(CourseError, match="holds no language-model head"):
+        load_plm(folder_of("bert-without-head"))
+    control, _ = load_plm(folder_of("bert-without-head"), pretrained=False)
+    assert type(control).__name__ == "BertForMaskedLM"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head": "clasifier"}, "Did you mean 'classifier'"),
+        ({"head": "classifier"}, "how many labels"),
+        ({"head": "lm", "num_labels": 2}, "has no labels"),
+        ({"head": "tagger", "num_labels": 2, "labels": ["a"]}, "labels names 1"),
+        ({"head": "tagger", "labels": ["a", "a"]}, "twice"),
+        ({"head": "tagger", "num_labels": 0}, "at least one"),
+    ],
+)
+def test_bad_requests(settings, message, folder_of):
+    with pytest.raises(CourseError, match=message):
+        load_plm(folder_of("bert"), **settings)
+
+
+def test_heads_an_architecture_does_not_have(folder_of):
+    with pytest.raises(CourseError, match="no head of kind 'choice'"):
+        load_plm(folder_of("gpt2"), head="choice")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pocket-bret", "Did you mean 'pocket-bert'"),
+        ("roberta-bse", "Did you mean 'roberta-base'"),
+        ("./nowhere", "there is no folder './nowhere'"),
+        ("some/deep/folder", "there is no folder"),
+        ("", "unknown PLM"),
+    ],
+)
+def test_unknown_names(name, message):
+    with pytest.raises(CourseError, match=message):
+        load_plm(name)
+
+
+def test_folders_that_hold_no_whole_model(folder_of, tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(CourseError, match=r"no config\.json \(found: notes\.txt\)"):
+        load_plm(tmp_path)
+    broken = tmp_path / "broken"
+    shutil.copytree(folder_of("bert"), broken)
+    (broken / "model.safetensors").unlink()
+    with pytest.raises(CourseError, match="can't be loaded"):
+        load_plm(broken)
+    (broken / "model.safetensors").write_bytes(b"not tensors at all")
+    with pytest.raises(CourseError, match="can't be loaded"):
+        load_plm(broken)
+    (broken / "config.json").write_text("{")
+    with pytest.raises(CourseError, match="can't be loaded"):
+        load_plm(broken)
+
+
+def test_a_config_of_another_model_is_refused(folder_of, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(folder_of("bert"), mixed)
+    config = (mixed / "config.json").read_text()
+    (mixed / "config.json").write_text(
+        config.replace('"intermediate_size": 32', '"intermediate_size": 64')
+    )
+    with pytest.raises(CourseError, match="do not fit its own config"):
+        load_plm(mixed, head="classifier", num_labels=2)
+    with pytest.raises(CourseError, match="do not fit its own config"):
+        load_plm(mixed)
+
+
+def test_without_network_one_line_and_the_way_out(monkeypatch, tmp_path):
+    """An endpoint where nobody listens; the cache is empty."""
+    monkeypatch.setattr(load.hub, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(load.hub, "HF_HUB_CACHE", str(tmp_path))
+    for proxy in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(proxy, raising=False)
+    with pytest.raises(CourseError) as caught:
+        load_plm("bert-base")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "hf download google-bert/bert-base-uncased" in message
+    assert "HF_HUB_OFFLINE" in message
+    assert "pocket" in message
+    assert caught.value.__suppress_context__
+
+
+def test_names():
+    for alias, name in POCKET_ALIASES.items():
+        assert name in POCKET_MODELS
+        assert pocket_folder(alias) == pocket_folder(name)
+    assert pocket_folder("Pocket-BERT") == pocket_folder("pocket-bert-base")
+    assert pocket_folder("bert-base") is None
+    assert all(full.count("/") == 1 for full in SHORT_NAMES.values())
+
+
+def test_names_are_known_without_torch():
+    code = (
+        "import sys; from course_utils.plm import POCKET_MODELS, SHORT_NAMES; "
+        "import course_utils.tuning; "
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_function_sites_is_not_hidden_by_a_module():
+    code = (
+        "import course_utils.plm.architectures; from course_utils.plm import sites, load_plm; "
+        "import course_utils.tuning.attaching; from course_utils.tuning import attach; "
+        "assert callable(sites) and callable(load_plm) and callable(attach)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_head_of_a_model_that_load_plm_did_not_make():
+    classifier = hf.BertForSequenceClassification(hf.BertConfig(**SIZES))
+    assert head_parameters(classifier) == CLASSIFIER
+    assert head_parameters(MODELS["bert"]()) == frozenset()
+    assert head_parameters(MODELS["t5"]()) == frozenset()
+    assert head_parameters(MODELS["bert-without-head"]()) == frozenset()
+
+
+def test_positions_start_at_the_first_real_token():
+    mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]])
+    expected = [[0, 0, 0, 1], [0, 1, 2, 3], [0, 1, 2, 3]]
+    assert load.position_ids(mask).tolist() == expected
