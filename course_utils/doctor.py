@@ -272,13 +272,13 @@ SANDBOXES: dict[str, list[str]] = {
 
 
 def check_sandbox(works: Callable[[list[str]], bool] = sandbox_works) -> Finding:
-    """Which sandbox for students' code really starts here; only who grades needs one."""
+    """Which sandbox for students' code really starts here; only those who grade want one."""
     for name, command in SANDBOXES.items():
         if works(command):
             return Finding("sandbox", "ok", f"{name} works")
     there = [name for name, command in SANDBOXES.items() if shutil.which(command[0])]
     text = f"{' and '.join(there)} installed, but not working" if there else "none found"
-    advice = "Only grading needs one. On Debian or Ubuntu: sudo apt install bubblewrap"
+    advice = "Only graders want one. On Debian or Ubuntu: sudo apt install bubblewrap"
     return Finding("sandbox", "attention", text, advice)
 
 
