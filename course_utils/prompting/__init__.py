@@ -5,8 +5,8 @@
     fill_mask, continue_text, next_words
     InContext                     demonstrations before the query, for causal PLMs
     Calibration                   what the PLM would say without reading the text, taken out
-    DemonstrationPool             LM-BFF's demonstrations behind the query, for masked PLMs
-    SoftTokens, SoftVerbalizer    trained vectors in place of words
+    DemonstratedPrompt            LM-BFF's demonstrations behind the query, for masked PLMs
+    SoftTokens                    trained vectors in place of a template's words
 
 torch and transformers load with the first name used.
 """
@@ -20,13 +20,18 @@ _HOME = {
     "Verbalizer": "verbalizer",
     "PromptModel": "prompt",
     "PromptCollator": "batches",
-    "Answers": "prompt",
+    "Answers": "answers",
     "zero_shot": "prompt",
     "SoftTokens": "soft_tokens",
     "fill_mask": "completion",
     "next_words": "completion",
     "continue_text": "completion",
     "InContext": "in_context",
+    "choose": "in_context",
+    "Calibration": "calibration",
+    "DemonstratedPrompt": "demonstrations",
+    "DemonstrationPool": "demonstrations",
+    "MeanEmbedding": "demonstrations",
 }
 
 __all__ = sorted(_HOME)

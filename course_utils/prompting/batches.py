@@ -82,7 +82,12 @@ class PromptCollator:
 
 
 def pad(examples: Sequence[Mapping[str, Sequence[int]]], tokenizer) -> dict[str, Tensor]:
-    """One batch of tensors, short rows padded on the right; see `PromptCollator`."""
+    """One batch of tensors, short rows padded on the right; see `PromptCollator`.
+
+    Examples that hold several rows each (draws of demonstrations) give (B, rows, T).
+    """
+    if isinstance(examples[0]["input_ids"][0], list):
+        return _pad_stacked(examples, tokenizer)
     longest = max(len(example["input_ids"]) for example in examples)
     fill = {"input_ids": pad_id(tokenizer), "attention_mask": 0, "token_type_ids": 0}
     batch = {
@@ -96,6 +101,19 @@ def pad(examples: Sequence[Mapping[str, Sequence[int]]], tokenizer) -> dict[str,
     for name in ("mask_positions", "soft_positions"):
         if name in examples[0]:
             batch[name] = torch.tensor([list(e[name]) for e in examples], dtype=torch.long)
+    if any("labels" in example for example in examples):
+        batch["labels"] = torch.tensor([e.get("labels", NO_LABEL) for e in examples])
+    return batch
+
+
+def _pad_stacked(examples, tokenizer) -> dict[str, Tensor]:
+    rows = len(examples[0]["input_ids"])
+    flat = [
+        {name: value[row] for name, value in example.items() if name != "labels"}
+        for example in examples
+        for row in range(rows)
+    ]
+    batch = {n: v.view(len(examples), rows, -1) for n, v in pad(flat, tokenizer).items()}
     if any("labels" in example for example in examples):
         batch["labels"] = torch.tensor([e.get("labels", NO_LABEL) for e in examples])
     return batch

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from course_utils.errors import CourseError
 from course_utils.prompting.batches import pad, pad_id
-from course_utils.prompting.pieces import Piece, encode_pieces, encode_text, mask_id
+from course_utils.prompting.pieces import Piece, encode_pieces
 from course_utils.prompting.scoring import blank_logits, model_kind, plm_of, position_limit
 from course_utils.prompting.template import DEFAULT_LENGTH
+from course_utils.prompting.tokens import encode_text, mask_id
 from course_utils.prompting.verbalizer import word_of
 
 

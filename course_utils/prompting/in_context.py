@@ -19,8 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from torch import nn
 
 from course_utils.errors import CourseError, unknown_name
+from course_utils.prompting.answers import Answers
 from course_utils.prompting.pieces import Piece
-from course_utils.prompting.prompt import Answers, PromptModel
+from course_utils.prompting.prompt import PromptModel
 from course_utils.prompting.scoring import position_limit
 from course_utils.prompting.template import Template
 from course_utils.prompting.verbalizer import Verbalizer
@@ -110,7 +111,7 @@ class InContext:
         if self.prompt.kind != "causal":
             raise CourseError(
                 "in-context demonstrations before the query need a causal PLM; for a masked PLM "
-                "use DemonstrationPool (LM-BFF), which puts them behind the query."
+                "use DemonstratedPrompt (LM-BFF), which puts them behind the query."
             )
         self.prompt.show(demonstrations, separator)
         self.demonstrations = list(demonstrations)

@@ -9,7 +9,6 @@ round one (LoRA, adapter, prefix ...): the prompt goes through it unchanged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +16,9 @@ from torch.nn import functional as F
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from course_utils.errors import CourseError
+from course_utils.prompting.answers import Answers
 from course_utils.prompting.batches import NO_LABEL, PromptCollator, pad
-from course_utils.prompting.pieces import Piece, encode_pieces, mask_id
+from course_utils.prompting.pieces import Piece, encode_pieces
 from course_utils.prompting.scoring import (
     WordScorer,
     blank_logits,
@@ -28,42 +28,8 @@ from course_utils.prompting.scoring import (
 )
 from course_utils.prompting.soft_tokens import SoftTokens, put_in
 from course_utils.prompting.template import DEFAULT_LENGTH, Template
+from course_utils.prompting.tokens import mask_id
 from course_utils.prompting.verbalizer import Verbalizer
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a prompted PLM said, one row per example.
-
-    Attributes:
-        labels: the label names, position = id.
-        scores: (n, n_labels) label scores, after calibration if there is one.
-    """
-
-    labels: tuple[str, ...]
-    scores: Tensor
-
-    @property
-    def probabilities(self) -> Tensor:
-        """(n, n_labels), rows sum to 1."""
-        return self.scores.softmax(dim=-1)
-
-    @property
-    def ids(self) -> list[int]:
-        """The best label's id per row."""
-        return self.scores.argmax(dim=-1).tolist()
-
-    @property
-    def predictions(self) -> list[str]:
-        """The best label's name per row."""
-        return [self.labels[i] for i in self.ids]
-
-    def accuracy(self, gold: Sequence[int | str]) -> float:
-        """Share of rows whose best label is `gold` (ids or names)."""
-        names = [self.labels[g] if not isinstance(g, str) else g for g in gold]
-        if len(names) != len(self.scores) or not names:
-            raise CourseError(f"{len(names)} gold labels for {len(self.scores)} answers.")
-        return sum(a == b for a, b in zip(self.predictions, names, strict=True)) / len(names)
 
 
 class PromptModel(nn.Module):
@@ -235,7 +201,7 @@ class PromptModel(nn.Module):
         if not examples:
             raise CourseError("there are no examples to answer: give at least one.")
         encoded = [self.encode(example) for example in examples]
-        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]["input_ids"]))
+        order = sorted(range(len(encoded)), key=lambda i: _n_tokens(encoded[i]))
         scores = torch.empty(len(encoded), len(self.labels))
         was_training = self.training
         self.eval()
@@ -318,6 +284,12 @@ class PromptModel(nn.Module):
         if isinstance(soft, str):
             return SoftTokens(self.plm.get_input_embeddings().weight, count, init=soft, seed=seed)
         return soft
+
+
+def _n_tokens(encoded: Mapping[str, object]) -> int:
+    """Tokens of an encoded example; of its longest row where it holds several."""
+    ids = encoded["input_ids"]
+    return max(map(len, ids)) if isinstance(ids[0], list) else len(ids)
 
 
 def zero_shot(

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.errors import CourseError
-from course_utils.prompting.pieces import Kind
+from course_utils.prompting.tokens import Kind
 from course_utils.prompting.verbalizer import Verbalizer
 
 # model type -> the first and the last module of its LM head

@@ -27,7 +27,8 @@ from course_utils.prompting.parsing import (
     error_at,
     parse,
 )
-from course_utils.prompting.pieces import Kind, Piece, encode_pieces, kind_of
+from course_utils.prompting.pieces import Piece, encode_pieces
+from course_utils.prompting.tokens import Kind, kind_of
 
 DEFAULT_LENGTH = 256
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from course_utils.errors import CourseError, unknown_name
-from course_utils.prompting.pieces import encode_text
+from course_utils.prompting.tokens import encode_text
 
 WORD_MARKS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece write the space before a word
 

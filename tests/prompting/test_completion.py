@@ -78,6 +78,10 @@ class TestContinue:
         assert draw(1) != draw(2)
         assert torch.equal(torch.get_rng_state(), state)
 
+    def test_from_nothing(self, gpt2_model, gpt2):
+        assert isinstance(continue_text(gpt2_model, gpt2, "", max_new_tokens=5), str)
+        assert len(next_words(gpt2_model, gpt2, "", top=3)) == 3
+
     def test_the_mode_is_left_as_it_was(self, gpt2_model, gpt2):
         gpt2_model.train()
         first = continue_text(gpt2_model, gpt2, "it was", max_new_tokens=8)
@@ -93,5 +97,3 @@ class TestContinue:
             continue_text(gpt2_model, gpt2, "it was", max_new_tokens=63)
         with pytest.raises(CourseError, match="temperature"):
             continue_text(gpt2_model, gpt2, "it was", temperature=-1)
-        with pytest.raises(CourseError, match="nothing to continue"):
-            continue_text(gpt2_model, gpt2, "")

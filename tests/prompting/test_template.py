@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -273,7 +275,14 @@ class TestCheck:
         with pytest.raises(CourseError, match="second {mask}"):
             Template("{a} {mask} {mask}").check(gpt2)
 
+    def test_an_empty_prompt_begins_with_the_start_token(self, gpt2):
+        encoded = Template("{a}{mask}").encode({"a": ""}, gpt2)
+        assert encoded["input_ids"] == [gpt2.bos_token_id]
+        assert encoded["mask_positions"] == [0]
+
     def test_nothing_to_continue(self, gpt2):
+        gpt2 = copy.deepcopy(gpt2)
+        gpt2.bos_token = None
         with pytest.raises(CourseError, match="nothing to continue"):
             Template("{a}{mask}").encode({"a": ""}, gpt2)
 
