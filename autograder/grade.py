@@ -269,7 +269,7 @@ class _Grader:
                 for grade in notebook.grades
             }
         checks = tuple(
-            Check(name, *scores[name], message=_message(cell))
+            Check(name, scores[name][0] or 0.0, scores[name][1], _message(cell))
             for cell in executed.cells
             if utils.is_grade(cell)
             for name in [cell.metadata["nbgrader"]["grade_id"]]

@@ -15,6 +15,9 @@ from traitlets.config import Config
 #: seconds a cell may run before it is interrupted
 CELL_SECONDS = 60
 
+#: cells with this tag train something; the grader judges what the answers compute instead
+TRAINING_TAG = "training"
+
 #: what a course folder's own nbgrader_config.py says
 CONFIG_FILE = '''"""Settings for nbgrader in this folder. Add your own below the last line."""
 
@@ -30,19 +33,28 @@ def configure(config: Config, root: Path | str) -> Config:
     """Fill in `config` for the course folder `root`; returns it.
 
     Differences from stock nbgrader: what a cell prints to stderr does not count as an error,
-    feedback does not show hidden tests, the export quotes, and a busy machine gets more time
-    before a slow kernel counts as a dead one.
+    training cells are skipped and no others, feedback does not show hidden tests, the export
+    quotes, and a busy machine gets more time before a slow kernel counts as a dead one.
     """
     from nbconvert.preprocessors import ClearMetadataPreprocessor
     from nbgrader import preprocessors as stock
 
-    from autograder.preprocessors import ConcealTests, StderrIsNoError
+    from autograder.preprocessors import ConcealTests, NoTagsOnGradedCells, StderrIsNoError
 
     prepare_environment()
     config.CourseDirectory.root = str(root)
     config.Execute.timeout = CELL_SECONDS
     config.Execute.iopub_timeout = CELL_SECONDS
     config.Execute.startup_timeout = 2 * CELL_SECONDS
+    config.Execute.skip_cells_with_tag = TRAINING_TAG
+    config.Autograde.sanitize_preprocessors = [
+        stock.ClearOutput,
+        stock.DeduplicateIds,
+        stock.OverwriteKernelspec,
+        stock.OverwriteCells,
+        NoTagsOnGradedCells,
+        stock.CheckCellMetadata,
+    ]
     config.Autograde.autograde_preprocessors = [
         stock.Execute,
         StderrIsNoError,

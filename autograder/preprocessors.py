@@ -1,4 +1,4 @@
-"""Two steps added to nbgrader's own: one when grading, one when writing feedback."""
+"""Steps added to nbgrader's own: two when grading, one when writing feedback."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
+
+
+class NoTagsOnGradedCells(NbGraderPreprocessor):
+    """Cells of the homework run, whatever a submission says about them.
+
+    Jupyter skips a cell by its tag, and a test that is skipped raises nothing: full points.
+    """
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: ResourcesDict, index: int
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        if "nbgrader" in cell.metadata:
+            cell.metadata.pop("tags", None)
+        return cell, resources
 
 
 class StderrIsNoError(NbGraderPreprocessor):

@@ -777,6 +777,8 @@ for family, rows, tokens, length in [("roberta", 2, 5, 4), ("bert", 1, 1, 1), ("
 #
 # Eight prompt vectors learn from eight reviews, and the PLM stays as it was. Eight examples are few:
 # the training reviews are soon learnt; the other four tell you more. *What do you expect from them?*
+#
+# (The next cell is marked as training and is not run when your work is graded.)
 
 # %% tags=["training"]
 from course_utils.plm import load_plm
