@@ -6,7 +6,7 @@
     InContext                     demonstrations before the query, for causal PLMs
     Calibration                   what the PLM would say without reading the text, taken out
     DemonstratedPrompt            LM-BFF's demonstrations behind the query, for masked PLMs
-    SoftTokens                    trained vectors in place of a template's words
+    SoftTokens, SoftVerbalizer    trained vectors in place of the template's or the label words
 
 torch and transformers load with the first name used.
 """
@@ -23,6 +23,7 @@ _HOME = {
     "Answers": "answers",
     "zero_shot": "prompt",
     "SoftTokens": "soft_tokens",
+    "SoftVerbalizer": "soft_verbalizer",
     "fill_mask": "completion",
     "next_words": "completion",
     "continue_text": "completion",

@@ -27,6 +27,7 @@ from course_utils.prompting.scoring import (
     position_limit,
 )
 from course_utils.prompting.soft_tokens import SoftTokens, put_in
+from course_utils.prompting.soft_verbalizer import SoftVerbalizer, hidden_at
 from course_utils.prompting.template import DEFAULT_LENGTH, Template
 from course_utils.prompting.tokens import mask_id
 from course_utils.prompting.verbalizer import Verbalizer
@@ -45,6 +46,7 @@ class PromptModel(nn.Module):
         max_length: tokens at most, 256 or the PLM's limit if not given.
         soft: what fills the template's {soft:N}: a module whose forward() gives (N, d) vectors, or
             "vocabulary" or "random" for new `SoftTokens` started so, drawn by `seed`.
+        soft_verbalizer: train a vector per label, started from its words (`SoftVerbalizer`).
         alpha: weight of the cross-entropy where the batch brings masked text, the rest is the
             masked-language-model loss (PET: 0.9999).
 
@@ -62,6 +64,7 @@ class PromptModel(nn.Module):
         labels: Iterable[str] | None = None,
         max_length: int | None = None,
         soft: nn.Module | str | None = None,
+        soft_verbalizer: bool = False,
         alpha: float = 1.0,
         seed: int = 0,
     ):
@@ -81,6 +84,9 @@ class PromptModel(nn.Module):
         self._check_masks(lengths)
         self.template.check(tokenizer, kind=self.kind, max_length=self.max_length - self.reserve)
         self.soft = self._soft_tokens(soft, seed)
+        self.soft_verbalizer = None
+        if soft_verbalizer:
+            self.soft_verbalizer = SoftVerbalizer.from_words(self.verbalizer, tokenizer, model)
         self._mask = -1 if self.kind == "causal" else mask_id(tokenizer, self.kind)
         self.register_buffer("log_prior", None)
         self.train(model.training)
@@ -109,11 +115,6 @@ class PromptModel(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
-
-    @property
-    def _scorer(self) -> WordScorer:
-        # Made per call: a replica on another device must score with its own copy of the model.
-        return WordScorer(self.model, self.tokenizer, self.verbalizer, self.kind, self._mask)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -167,8 +168,7 @@ class PromptModel(nn.Module):
         if token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids
         inputs = self._with_soft(inputs, soft_positions)
-        scores = self._scorer(inputs, mask_positions, greedy=not self.training)  # (B, n_labels)
-        scores = scores.float()
+        scores = self._scores(inputs, mask_positions).float()  # (B, n_labels)
         if self.log_prior is not None:
             scores = scores - self.log_prior
         loss = None
@@ -180,6 +180,15 @@ class PromptModel(nn.Module):
                 mlm_loss = self._mlm_loss(masked, mlm_labels)
                 loss = self.alpha * loss + (1 - self.alpha) * mlm_loss
         return SequenceClassifierOutput(loss=loss, logits=scores)
+
+    def _scores(self, inputs: Mapping[str, Tensor], positions: Tensor) -> Tensor:
+        """(B, n_labels) label scores before calibration."""
+        if self.soft_verbalizer is not None:
+            hidden = hidden_at(self.model, inputs, positions, self.kind, self._mask)
+            return self.soft_verbalizer(hidden[:, 0])
+        # Made per call: a replica on another device must score with its own copy of the model.
+        score = WordScorer(self.model, self.tokenizer, self.verbalizer, self.kind, self._mask)
+        return score(inputs, positions, greedy=not self.training)
 
     @torch.no_grad()
     def word_logits(self, examples: Sequence[Mapping[str, object]]) -> Tensor:
