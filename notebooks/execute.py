@@ -33,6 +33,7 @@ def execute(notebook: nbformat.NotebookNode, folder: str | Path) -> nbformat.Not
         notebook,
         timeout=LIMIT,
         kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
     )

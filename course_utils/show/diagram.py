@@ -72,7 +72,7 @@ def layer_diagram(methods: Sequence[str] = tuple(METHODS), title: str = "") -> C
         for method in methods:
             for x, y, site in METHODS[method]:
                 _tag(axes, method, x, y, site)
-        axes.set_title(title)
+        style.entitle(chart, title)
     chart.alt = (
         f"{title}. One Transformer layer: query, key, value, attention, attention output, FFN in, "
         f"FFN out, with a residual stream above. Marked: {', '.join(methods) or 'nothing'}."

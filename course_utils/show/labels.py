@@ -14,14 +14,23 @@ _RADIUS = 9.0  # of a marker, in points
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
-def name_points(axes, points, names: Sequence[str], size: float) -> None:
+def name_points(
+    axes,
+    points,
+    names: Sequence[str],
+    size: float,
+    lines: Sequence[float | None] = (),
+) -> None:
     """Write each name near its point: right of it if that is free, else above, below, left.
 
-    Set the axes' limits and scales first: the distances are those of the picture as drawn.
+    `lines` are heights of lines across the axes that names should keep off, None for absent. Set
+    the axes' limits and scales first: the distances are those of the picture as drawn.
     """
     middles = _in_points(axes, points)
     frame = _frame(axes)
     taken: list[Box] = [(x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS) for x, y in middles]
+    for _, y in _in_points(axes, [(points[0][0], line) for line in lines if line is not None]):
+        taken.append((frame[0], y - 2, frame[2], y + 2))
     for (x, y), point, name in zip(middles, points, names, strict=True):
         width, height = _LETTER * size * len(name), _LINE * size
         boxes = list(_candidates(x, y, width, height))
@@ -110,7 +119,7 @@ def _overlap(one: Box, other: Box) -> float:
 def _in_points(axes, points) -> list[tuple[float, float]]:
     axes.figure.draw_without_rendering()  # lays the picture out, so that places are final
     to_points = 72.0 / axes.figure.dpi
-    return [(x * to_points, y * to_points) for x, y in axes.transData.transform(list(points))]
+    return [(x * to_points, y * to_points) for x, y in map(axes.transData.transform, points)]
 
 
 def _frame(axes) -> Box:

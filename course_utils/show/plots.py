@@ -54,7 +54,7 @@ def label_bars(
         axes.invert_yaxis()
         axes.set_xlim(0, 1.1)
         axes.set_xlabel("probability")
-        axes.set_title(title)
+        style.entitle(chart, title)
     chart.alt = f"{title}: " + "; ".join(f"{g} {label} {p:.2f}".strip() for g, label, p in rows)
     return chart
 
@@ -100,7 +100,8 @@ def score_curves(
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.minorticks_off()
         room_for(axes, everything, [majority])
-        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        style.entitle(chart, title)
         if majority is not None:
             axes.axhline(majority, color=GREY, linestyle=":", linewidth=2, zorder=1)
             ends.append((ticks[-1], majority, f"majority class {majority:.2f}", GREY))
@@ -167,7 +168,7 @@ def heat_map(
         axes.set_xticks(range(len(columns)), columns, rotation=40 if len(columns) > 8 else 0)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_ylabel(row_title)
-        axes.set_title(title)
+        style.entitle(chart, title)
         axes.tick_params(length=0)
         if unit:
             chart.colorbar(image, ax=axes, label=unit, pad=0.02)
@@ -227,7 +228,8 @@ def amount_bars(
             axes.set_ylim(-0.95, len(values) - 0.5)
         axes.xaxis.set_major_formatter(lambda value, _: write(value))
         axes.invert_yaxis()
-        axes.set(xlabel=xlabel, title=title)
+        axes.set_xlabel(xlabel)
+        style.entitle(chart, title)
     chart.alt = f"{title}: " + "; ".join(f"{n} {write(v)}" for n, v in amounts.items()) + "."
     return chart
 
@@ -245,8 +247,11 @@ def _spoken(points: Scores) -> str:
 
 
 def room_for(axes, values: Sequence[float], lines: Sequence[float | None]) -> None:
-    """Limits of the vertical axis that leave air above and below everything drawn."""
+    """Limits of the vertical axis with air around everything drawn, and no less than 0.2 apart.
+
+    A difference of a few thousandths should look like one.
+    """
     everything = [*values, *(line for line in lines if line is not None)]
     low, high = min(everything), max(everything)
-    air = max(0.04, 0.12 * (high - low))
+    air = max(0.12 * (high - low), (0.2 - (high - low)) / 2)
     axes.set_ylim(low - air, high + air)

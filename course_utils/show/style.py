@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -25,10 +26,6 @@ SMALL = 14  # the smallest size of letters anywhere in a chart, in points
 
 _SETTINGS = {
     "font.size": 16,
-    "axes.titlesize": 19,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 14,
     "axes.labelsize": 16,
     "xtick.labelsize": SMALL + 1,
     "ytick.labelsize": SMALL + 1,
@@ -68,6 +65,12 @@ class Chart(Figure):
 def house_style():
     """A context manager: charts built within it have the course's letters, lines and colours."""
     return rc_context(_SETTINGS)
+
+
+def entitle(chart: Chart, title: str) -> None:
+    """The title over the whole width of the picture, on more lines where it is long."""
+    lines = [piece for line in title.split("\n") for piece in textwrap.wrap(line, 58)]
+    chart.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=19, fontweight="bold")
 
 
 def new_chart(width: float = WIDTH, height: float = HEIGHT) -> tuple[Chart, object]:

@@ -84,7 +84,8 @@ class Table(Page):
         caption = html.escape(self.caption)
         return (
             '<table style="border-collapse:collapse;font-size:1.15em;margin:0.5em 0">'
-            f'<caption style="text-align:left;padding:0.3em 0;font-weight:bold">{caption}</caption>'
+            '<caption style="text-align:left;white-space:nowrap;padding:0.3em 0;font-weight:bold">'
+            f"{caption}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
         )
 

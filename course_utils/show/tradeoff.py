@@ -57,8 +57,8 @@ def accuracy_vs_parameters(
             axes.xaxis.set_major_formatter(lambda value, _: _short(value))
         axes.set_xlabel("trained parameters (each step is ten times more)")
         axes.set_ylabel(metric)
-        axes.set_title(title)
-        name_points(axes, places, names, style.SMALL)
+        style.entitle(chart, title)
+        name_points(axes, places, names, style.SMALL, [majority, no_pretraining])
     chart.alt = f"{metric} against trained parameters: {'; '.join(names)}."
     return chart
 

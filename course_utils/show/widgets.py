@@ -67,13 +67,13 @@ def fill_mask_playground(model, tokenizer, text: str, k: int = 5) -> Playground:
     """Type a text; see what the PLM puts into `{mask}`, or, for a causal PLM, what it says next."""
     question = "next word" if is_causal(model) else "word for {mask}"
 
-    def answer(text: str, show: int) -> Page:
-        return probability_bars(top_words(model, tokenizer, text, show), f"{question}: {text}")
+    def answer(text: str, how_many: int) -> Page:
+        return probability_bars(top_words(model, tokenizer, text, how_many), f"{question}: {text}")
 
     return playground(
         answer,
         text=ipw.Text(value=text, description="text", continuous_update=True, **_WIDE),
-        show=ipw.IntSlider(value=k, min=1, max=20, description="how many", **_WIDE),
+        how_many=ipw.IntSlider(value=k, min=1, max=20, description="how many", **_WIDE),
     )
 
 

@@ -191,7 +191,6 @@ before = prompted.predict(examples).scores  # of the PLM as it came
 tuned = attach(model, LoRA(rank=8, alpha=16, sites=("query", "value")))
 lora_parameters, all_parameters = tuned.count(), tuned.total()
 print(tuned.summary())
-print("\nformula:", tuned.formula())
 
 # %% [markdown]
 # **What do you expect?** $B$ is zero before training. How much does the model's output change when
@@ -200,7 +199,7 @@ print("\nformula:", tuned.formula())
 # %%
 with_lora = PromptModel.for_task(tuned, tokenizer, task)
 change = (with_lora.predict(examples).scores - before).abs().max().item()
-print("largest change of a label score:", change)
+print(f"largest change of a label score: {change}")
 
 # %% [markdown]
 # Now train, only what is not frozen. On this PLM it takes seconds.

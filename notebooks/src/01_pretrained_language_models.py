@@ -54,6 +54,7 @@ device = setup(seed=0)
 QUICK = True
 
 SEEDS = (0, 1) if QUICK else (0, 1, 2, 3, 4)
+DRAWS = range(3) if QUICK else range(10)  # of demonstrations
 TEST_EXAMPLES = 200 if QUICK else 1000
 
 # %% [markdown]
@@ -237,42 +238,35 @@ playground(
 # * one-shot: one answered example first,
 # * few-shot: several.
 #
-# For a causal PLM the gap must come last. The template below does that; answered examples
-# (*demonstrations*) are the same template with the gap filled in.
+# For a causal PLM the gap must come last: what stands there is the next token. Answered examples
+# are called *demonstrations*; each is the same template with the gap filled in.
 
 # %%
-from course_utils import PromptModel, Template
+from course_utils.prompting import InContext, choose
 
 QUESTION = "{sentence} it was {mask}"
 WORDS = {"negative": "bad", "positive": "good"}
 
 
-def in_context(demonstrations):
-    """A template that begins with answered examples and ends with the question."""
-    shown = [
-        Template(QUESTION).render(row, word=WORDS[task.labels[row["label"]]]) + " ."
-        for row in demonstrations
-    ]
-    return " ".join([*shown, QUESTION])
+def in_context(how_many, seed):
+    """pocket-gpt2 behind `how_many` demonstrations, drawn from the training set."""
+    shown = choose(task.splits["train"], how_many, len(task.labels), seed=seed)
+    return InContext(gpt, gpt_tokenizer, QUESTION, WORDS, demonstrations=shown, separator=" .\n")
 
 
-two = task.subset(per_class=1, seed=0).splits["train"]
-print(in_context(two))
+test = task.splits["test"].select(range(TEST_EXAMPLES))
+print(in_context(2, seed=0).render(test[0]))
 
 # %% [markdown]
-# **What do you expect?** Will a PLM with two million parameters do better with more demonstrations?
+# **What do you expect?** Will a PLM with a few million parameters do better with more demonstrations?
 # GPT-3, with 175 billion, does.
 
 # %%
-test = task.splits["test"].select(range(TEST_EXAMPLES))
-gold = test["label"]
 scores = {}
-for per_class in (0, 1, 2, 4):
-    scores[2 * per_class] = []
-    for seed in SEEDS if per_class else (0,):
-        rows = task.subset(per_class=per_class, seed=seed).splits["train"] if per_class else []
-        asked = PromptModel(gpt, gpt_tokenizer, in_context(rows), WORDS, labels=task.labels)
-        scores[2 * per_class].append(asked.predict(test).accuracy(gold))
+for how_many in (0, 1, 2, 4):
+    draws = DRAWS if how_many else (0,)  # nothing is drawn for zero
+    asked = [in_context(how_many, seed) for seed in draws]
+    scores[how_many] = [one.predict(test).accuracy(test["label"]) for one in asked]
 
 # %%
 from course_utils.show import score_curves
@@ -281,7 +275,7 @@ score_curves(
     {"in context": scores},
     xlabel="demonstrations in the input",
     majority=task.majority("test"),
-    title=f"In-context learning, {task.name}, pocket-gpt2",
+    title=f"In-context learning: {task.name}, pocket-gpt2 (pocket)",
 )
 
 # %% [markdown]
@@ -401,6 +395,8 @@ for per_class in (4, 16, 64):
 # For comparison, a prompt that sees **no** label at all (notebook 02 explains how).
 
 # %%
+from course_utils import PromptModel
+
 prompted = PromptModel.for_task(bert, bert_tokenizer, task)
 zero_shot = evaluate(prompted, task, "test", tokenizer=bert_tokenizer).score
 

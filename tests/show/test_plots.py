@@ -22,7 +22,7 @@ def words(chart) -> str:
     axes = chart.axes[0]
     texts = [text.get_text() for text in axes.texts]
     ticks = [tick.get_text() for tick in [*axes.get_xticklabels(), *axes.get_yticklabels()]]
-    return " | ".join([axes.get_title(loc="left"), axes.get_xlabel(), *texts, *ticks])
+    return " | ".join([chart.get_suptitle(), axes.get_xlabel(), *texts, *ticks])
 
 
 def every_chart():
@@ -51,6 +51,16 @@ def test_every_letter_is_large_enough_and_every_chart_says_what_it_shows(name):
     data, notes = chart._repr_mimebundle_()
     assert data["text/plain"] == chart.alt == notes["image/png"]["alt"]
     assert chart.png().startswith(b"\x89PNG")
+
+
+def test_a_long_title_is_wrapped_into_the_picture():
+    title = "a review that goes on and on , with one more thing to say about the soup " * 2
+    chart = plots.label_bars({"yes": 1.0}, title=title)
+    chart.draw_without_rendering()
+    assert chart.get_suptitle().replace("\n", " ") == title.strip()
+    extent = chart._suptitle.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= chart.bbox.width
 
 
 def test_charts_leave_the_readers_settings_and_pyplot_alone():
