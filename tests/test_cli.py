@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,8 @@ from typer.testing import CliRunner
 
 from course_utils import __version__
 from course_utils.cli import app
+from course_utils.commands.models import parse_settings
+from course_utils.errors import CourseError
 
 
 def course(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -83,3 +86,63 @@ def test_lab_without_a_notebook_says_where_to_run_it(tmp_path, monkeypatch):
     )
     assert done.returncode == 2
     assert "in the kit's folder" in plain(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], {}),
+        (["rank=4"], {"rank": 4}),
+        (["dropout=0.1", "sites=query, key"], {"dropout": 0.1, "sites": ("query", "key")}),
+    ],
+)
+def test_hyperparameters_are_read_by_their_kind(given, expected):
+    assert parse_settings("lora", given) == expected
+
+
+@pytest.mark.parametrize("bad", ["rank", "=4", "rank=", "rank=many", "rank=4.5"])
+def test_hyperparameters_that_cannot_be_read_are_refused(bad):
+    with pytest.raises(CourseError, match="expected"):
+        parse_settings("lora", [bad])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "--plm", "pocket-brt", "--task", "pocket/sst2"], "Did you mean 'pocket-bert'"),
+        (["run", "--plm", "pocket-bert", "--task", "pocket/sst"], "Did you mean 'pocket/sst2'"),
+        (
+            ["run", "--plm", "pocket-bert", "--task", "pocket/sst2", "--method", "lra"],
+            "Did you mean 'lora'",
+        ),
+        (
+            ["run", "--plm", "pocket-bert", "--task", "pocket/sst2", "--set", "rnk=4"],
+            "Did you mean 'rank'",
+        ),
+        (["release", "hw_promt"], "Did you mean 'hw_prompt'"),
+        (["grade", "hw_prompt", "--submissions", "no-such-folder"], "is not a folder"),
+        (["feedback", "hw_prompt"], "Grade it first"),
+        (["export", "hw_prompt"], "Grade it first"),
+        (["pocket", "pretrain", "--model", "bert-bas"], "Did you mean 'bert-base'"),
+        (["setup-cell", "./kit"], "no notebook with a setup cell"),
+    ],
+)
+def test_commands_refuse_what_they_cannot_use(arguments, says, tmp_path, monkeypatch):
+    """In an empty folder. In this process, for speed: `main` makes it status 2, see above."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, arguments)
+    assert isinstance(done.exception, CourseError), done.output
+    assert says in str(done.exception)
+
+
+def test_homework_without_nbgrader_says_what_to_install(tmp_path):
+    (tmp_path / "nbgrader.py").write_text("raise ModuleNotFoundError('no nbgrader')")
+    done = subprocess.run(
+        [sys.executable, "-m", "course_utils.cli", "release", "hw_prompt"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "peft-course-kit[homework]" in plain(done.stderr)
