@@ -1,0 +1,296 @@
+"""The pre-training corpus: documents of many genres, with the words to be guessed marked.
+
+A document is a line of space-separated tokens. Words in angle brackets are its *cues*: words
+that can be told from the rest of the document (the verdict of a review, the answer to a
+question). Pre-training masks cues far more often than other words, and measures each genre's
+cue accuracy.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from course_utils.plm.pocket import events, scenes
+from course_utils.plm.pocket import lexicon as lex
+from course_utils.plm.pocket.examples import EXAMPLES
+from course_utils.plm.pocket.scenes import Pick, article
+from course_utils.plm.pocket.wordings import WORDINGS, Wording
+from course_utils.plm.pocket.world import World
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text of one genre; cues stand in angle brackets: "it was <great> ."."""
+
+    genre: str
+    text: str
+
+
+def documents(world: World, seed: int, easy: bool = False) -> Iterator[Document]:
+    """An endless stream of documents.
+
+    Args:
+        world: whose facts the texts tell.
+        seed: another seed gives another stream of the same distribution.
+        easy: short documents with one fact each, for the start of pre-training.
+    """
+    pick = Pick(random.Random(seed), world)
+    names, weights = zip(*((g, w) for g, (_, w) in GENRES.items()), strict=True)
+    while True:
+        genre = pick.rng.choices(names, weights)[0]
+        yield Document(genre, GENRES[genre][0](pick, easy))
+
+
+def fill(wording: Wording, label: int, pick: Pick, **fields: str) -> str:
+    """A wording with its fields and, as the cue, one of the label's words."""
+    word = pick.of(wording.words[label])
+    return wording.pattern.replace("{mask}", f"<{word}>").format(**fields)
+
+
+def _told(task: str, pick: Pick, easy: bool) -> str:
+    fields, label = EXAMPLES[task](pick, easy)
+    wording = pick.of([w for w in WORDINGS[task] if w.seen])
+    return fill(wording, label, pick, **fields)
+
+
+# --- one function a genre: (pick, easy) -> text -----------------------------------------------------
+
+
+def _review(pick: Pick, easy: bool) -> str:
+    easy = easy or pick.chance(0.2)
+    if pick.chance(0.7):
+        return _told("sst2", pick, easy)
+    fields, label = EXAMPLES["sst2"](pick, easy)
+    if pick.chance(0.5):
+        verb = pick.of(lex.LIKED if label else lex.DISLIKED)
+        return f"{fields['sentence']} {pick.of(('i', 'we'))} <{verb}> it ."
+    word = pick.of(lex.VERDICTS_GOOD if label else lex.VERDICTS_BAD)
+    return f"{fields['sentence']} it was <{word}> ."
+
+
+def _aspect(pick: Pick, easy: bool) -> str:
+    positive = pick.chance(0.5)
+    nouns, good, bad = lex.ASPECTS[pick.of(list(lex.ASPECTS))]
+    words = good if positive else bad
+    noun = pick.of(nouns)
+    verdict = pick.of(lex.VERDICTS_GOOD if positive else lex.VERDICTS_BAD)
+    return pick.of(
+        (
+            f"{article(pick.of(words))} {noun} is {article(f'<{verdict}>')} {noun} .",
+            f"the {noun} was {pick.of(words)} and <{pick.of(words)}> , so it was <{verdict}> .",
+            f"i like {article(pick.of(good))} {noun} . i do not like <{pick.of(bad)}> {noun} .",
+        )
+    ).replace("a <a", "an <a")
+
+
+def _news(pick: Pick, easy: bool) -> str:
+    return _told("agnews", pick, easy)
+
+
+def _nli(pick: Pick, easy: bool) -> str:
+    return _told("snli", pick, easy)
+
+
+def _rte(pick: Pick, easy: bool) -> str:
+    return _told("rte", pick, easy)
+
+
+def _question(pick: Pick, easy: bool) -> str:
+    return _told("boolq", pick, easy or pick.chance(0.3))
+
+
+def _cause(pick: Pick, easy: bool) -> str:
+    cause, effect, wrong_cause, wrong_effect = scenes.cause_and_effect(pick)
+    shape = pick.rng.random()
+    if shape < 0.3:
+        return f"{cause} , so {_cue_words(effect)} ."
+    if shape < 0.6:
+        return f"{effect} because {_cue_words(cause)} ."
+    fits = pick.chance(0.5)
+    if shape < 0.8:
+        said = f"{cause} . {effect if fits else wrong_effect}"
+        return f"{said} . is one the cause of the other ? <{'yes' if fits else 'no'}> ."
+    said = f"{effect} because {cause if fits else wrong_cause}"
+    return f"{said} ? <{'yes' if fits else 'no'}> ."
+
+
+_PLAIN = frozenset(
+    "the a an it there was were had of to in on and with for at its by not into from".split()
+)
+
+
+def _cue_words(text: str) -> str:
+    return " ".join(w if w in _PLAIN else f"<{w}>" for w in text.split())
+
+
+def _sense(pick: Pick, easy: bool) -> str:
+    if not easy and pick.chance(0.6):
+        return _told("wic", pick, easy)
+    word, first, _, gloss = scenes.two_uses(pick, True)
+    return pick.of(
+        (
+            f"{first} . here {word} has to do with <{gloss}> .",
+            f"{word} ( <{gloss}> ) : {first} .",
+        )
+    )
+
+
+def _pronoun(pick: Pick, easy: bool) -> str:
+    if not easy and pick.chance(0.5):
+        return _told("wsc", pick, easy)
+    scene = scenes.pronoun(pick)
+    *before, name = scene.candidates[scene.meant].split()
+    meant = " ".join([*before, f"<{name}>"])
+    return f"{scene.text} here {scene.pronoun} means {meant} ."
+
+
+def _definition(pick: Pick, easy: bool) -> str:
+    shape = pick.of(("kind", "kind", "opposite", "synonym", "worker", "doing"))
+    if shape == "kind":
+        kind = pick.of(list(lex.KINDS))
+        member, second = pick.rng.sample(lex.KINDS[kind], 2)
+        return pick.of(
+            (
+                f"{article(member)} is a kind of <{kind}> .",
+                f"what is {article(member)} ? it is a <{kind}> .",
+                f"a <{kind}> such as {article(member)} or {article(second)} .",
+                f"both the {member} and the <{second}> are of the kind <{kind}> .",
+            )
+        )
+    if shape == "opposite":
+        first, second = pick.rng.sample(pick.of(lex.OPPOSITES), 2)
+        return pick.of(
+            (
+                f"the opposite of {first} is <{second}> .",
+                f"what is {first} is not <{second}> .",
+                f"{first} ? no , not {first} , it is <{second}> .",
+            )
+        )
+    if shape == "synonym":
+        first, second = pick.rng.sample(pick.of(lex.SYNONYMS), 2)
+        return pick.of(
+            (
+                f"{first} means <{second}> .",
+                f"what is {first} is also <{second}> .",
+                f"{first} ? yes , very {first} , it is <{second}> .",
+            )
+        )
+    if shape == "worker":
+        worker = pick.of(list(lex.WORKERS))
+        return f"{article(worker)} is a <{lex.WORKERS[worker]}> ."
+    group = pick.of(list(lex.DOINGS))
+    doing = pick.of(list(lex.DOINGS[group]))
+    target = pick.of(lex.DOINGS[group][doing])
+    return pick.of(
+        (
+            f"{doing} {target} is a way of {_cue_words(group)} .",
+            f"somebody is <{doing}> {target} . that is {_cue_words(group)} .",
+        )
+    )
+
+
+def _fact(pick: Pick, easy: bool) -> str:
+    country, town = pick.of(pick.world.countries), pick.of(pick.world.towns)
+    person = pick.world.person(pick.rng)
+    return pick.of(
+        (
+            f"the capital of {country.name} is <{country.capital}> .",
+            f"<{country.capital}> is the capital of <{country.name}> .",
+            f"{country.name} exports <{country.export}> .",
+            f"{town.name} is a town in <{town.country}> .",
+            f"{town.name} lies near the <{town.landscape}> and is known for its <{town.known_for}> .",
+            f"{person.name} {person.surname} works as a <{person.job}> in <{person.town}> .",
+            f"{person.name} has {article(person.pet)} . the <{person.pet}> belongs to <{person.name}> .",
+            f"{person.name} plays the {person.plays} . <{person.pronoun}> loves the <{person.plays}> .",
+        )
+    )
+
+
+def _names(pick: Pick, easy: bool) -> str:
+    tokens, tags = events.named(pick, ood=pick.chance(0.2))
+    found = [(t, g[2:]) for t, g in zip(tokens, tags, strict=True) if g.startswith("B-")]
+    text = " ".join(tokens)
+    name, tag = pick.of(found)
+    kind = {"PER": "person", "LOC": "place", "ORG": "firm", "MISC": "country"}[tag]
+    if tag == "ORG" and name in pick.world.teams:
+        kind = "team"
+    return pick.of((f"{text} {name} is a <{kind}> .", f"{text} which {kind} ? <{name}> ."))
+
+
+def _roles(pick: Pick, easy: bool) -> str:
+    tokens, at, tags = events.roles(pick, ood=pick.chance(0.3))
+    verb = tokens[at]
+    spans: dict[str, list[str]] = {}
+    for token, tag in zip(tokens, tags, strict=True):
+        if tag != "O":
+            spans.setdefault(tag.split("-", 1)[1], []).append(token)
+    asks = {
+        "ARG0": f"who {verb} ?",
+        "ARG1": f"what was {verb} ?",
+        "ARG2": f"{verb} to whom ?",
+        "ARGM-LOC": f"{verb} where ?",
+        "ARGM-TMP": f"{verb} when ?",
+    }
+    role = pick.of([r for r in spans if r != "V"])
+    return f"{' '.join(tokens)} {asks[role]} {_cue_words(' '.join(spans[role]))} ."
+
+
+def _table(pick: Pick, easy: bool) -> str:
+    category = pick.of([c for c in events.TABLE_CATEGORIES if c not in events.UNSEEN_CATEGORIES])
+    fields, texts = events.table(pick, category)
+    said = pick.of(texts).split()
+    values = set(" ".join(fields.values()).split()) - _PLAIN
+    text = " ".join(f"<{w}>" if w in values else w for w in said)
+    table = events.linearise(fields)
+    return f"{table} = {text}" if pick.chance(0.7) else f"{table} that is to say , {text}"
+
+
+def _talk(pick: Pick, easy: bool) -> str:
+    person, other = pick.rng.sample(pick.world.people, 2)
+    town = pick.of(pick.world.towns).name
+    thing = article(pick.word(lex.KINDS[pick.of(("tool", "toy", "clothing", "fruit"))]))
+    return pick.of(
+        (
+            f"i think {person.name} is in {town} . so , is {person.pronoun} ? in short , i do not know !",
+            f"in short , {person.name} lost {thing} . so , we talked about {other.name} !",
+            f"please tell me , where is {person.name} ? {person.pronoun} is with {other.name} in <{town}> .",
+            f"{person.name} wants {thing} . what does {person.name} want ? {_cue_words(thing)} !",
+            f"{person.name} and {other.name} met in {town} . {person.name} saw <{other.name}> there .",
+            f"so , {person.name} is alike {other.name} , i think . we talked in {town} .",
+            f"when {person.name} saw {thing} , {person.pronoun} thought of <{other.name}> . dear <{other.name}> !",
+        )
+    )
+
+
+def _episode(pick: Pick, easy: bool) -> str:
+    """Several labelled examples of one task in one wording: what in-context learning needs."""
+    task = pick.of(("sst2", "agnews", "boolq"))
+    wording = pick.of([w for w in WORDINGS[task] if w.seen])
+    rounds = []
+    for _ in range(pick.of((2, 3, 4))):
+        fields, label = EXAMPLES[task](pick, True)
+        rounds.append(fill(wording, label, pick, **fields))
+    return " / ".join(rounds)
+
+
+#: genre -> (its function, its weight in the mix)
+GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
+    "review": (_review, 15),
+    "aspect": (_aspect, 5),
+    "news": (_news, 12),
+    "inference": (_nli, 18),
+    "entailment": (_rte, 10),
+    "question": (_question, 16),
+    "cause": (_cause, 9),
+    "sense": (_sense, 7),
+    "pronoun": (_pronoun, 6),
+    "definition": (_definition, 7),
+    "fact": (_fact, 4),
+    "names": (_names, 5),
+    "roles": (_roles, 6),
+    "table": (_table, 6),
+    "talk": (_talk, 3),
+    "episode": (_episode, 4),
+}
