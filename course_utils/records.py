@@ -10,12 +10,15 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    from course_utils.evaluation import Evaluation
 
 SCHEMA = 1
 SUFFIX = "record.json"  # "record.json" itself, or "NAME.record.json"
@@ -76,6 +79,18 @@ class RunRecord:
     def write(self, path: str | Path) -> Path:
         """Writes the record to `path`, whole or not at all, and returns the path."""
         return write_json(path, asdict(self))
+
+    def scored(self, evaluation: Evaluation) -> RunRecord:
+        """The record with another evaluation's split, score, n, majority and interval."""
+        return replace(
+            self,
+            split=evaluation.split,
+            score=evaluation.score,
+            n=evaluation.n,
+            majority=evaluation.majority,
+            interval=evaluation.interval,
+            evaluation_seconds=round(evaluation.seconds, 2),
+        )
 
     @classmethod
     def read(cls, path: str | Path) -> RunRecord:

@@ -14,6 +14,7 @@ A run that was stopped goes on when the same command is given again.
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -117,13 +118,16 @@ def run(
     job = _Job.make(
         plm, task, data, method, hyperparameters, prompt, pretrained, revision, examples, shots
     )
+    main = _main_process()
+    if not main:
+        say = _silent
     seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not seeds:
         raise CourseError("seeds: give at least one.")
     split = split or job.task.evaluation_split
     folder = None if output is None else Path(output)
     settings, rates = _settings(settings, learning_rate)
-    _claim(folder, job, settings, rates, split)
+    _claim(folder, job, settings, rates, split, write=main)
     records = []
     try:
         for seed in seeds:
@@ -261,7 +265,7 @@ class _Job:
             record, evaluation = self.trained(
                 model, task, tokenizer, settings, split, place, progress
             )
-        if place is not None:
+        if place is not None and _main_process():
             _leave(place, model, record, evaluation)
         say(_result(seed, record, evaluation))
         return record
@@ -297,7 +301,7 @@ class _Job:
         record, evaluation = result.record, result.evaluation
         if split != "dev":
             evaluation = self._evaluate(model, task, tokenizer, settings, split)
-        return self._noted(_scored(record, evaluation)), evaluation
+        return self._noted(record.scored(evaluation)), evaluation
 
     def asked(self, model, task, tokenizer, settings, split):
         """Scores an untrained, prompted PLM."""
@@ -316,7 +320,7 @@ class _Job:
             total=count_parameters(model)[1],
             seconds=round(time.perf_counter() - start, 2),
         )
-        return self._noted(_scored(record, evaluation)), evaluation
+        return self._noted(record.scored(evaluation)), evaluation
 
     def _evaluate(self, model, task, tokenizer, settings, split):
         from course_utils.evaluation import evaluate
@@ -342,6 +346,15 @@ class _Job:
         return replace(record, notes=notes)
 
 
+def _main_process() -> bool:
+    """False in all but the first process of a run started by `accelerate launch`."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _silent(_: str) -> None:
+    """What the other processes of a run on several GPUs say."""
+
+
 def _settings(settings: Any, learning_rate: Any) -> tuple[Any, tuple[float, ...]]:
     """TrainSettings, and the learning rates to choose from (empty for a single one)."""
     from course_utils.settings import TrainSettings
@@ -357,7 +370,9 @@ def _settings(settings: Any, learning_rate: Any) -> tuple[Any, tuple[float, ...]
     return settings, rates
 
 
-def _claim(folder: Path | None, job: _Job, settings: Any, rates: Any, split: str) -> None:
+def _claim(
+    folder: Path | None, job: _Job, settings: Any, rates: Any, split: str, write: bool
+) -> None:
     """Makes the folder this run's, or finds that it is another's."""
     if folder is None:
         return
@@ -383,19 +398,8 @@ def _claim(folder: Path | None, job: _Job, settings: Any, rates: Any, split: str
                 "another output folder, or delete that one."
             )
         return
-    write_json(marker, mine)
-
-
-def _scored(record: RunRecord, evaluation: Any) -> RunRecord:
-    return replace(
-        record,
-        split=evaluation.split,
-        score=evaluation.score,
-        n=evaluation.n,
-        majority=evaluation.majority,
-        interval=evaluation.interval,
-        evaluation_seconds=round(evaluation.seconds, 2),
-    )
+    if write:
+        write_json(marker, mine)
 
 
 def _leave(place: Path, model: Any, record: RunRecord, evaluation: Any) -> None:
