@@ -6,6 +6,7 @@
     InContext                     demonstrations before the query, for causal PLMs
     Calibration                   what the PLM would say without reading the text, taken out
     DemonstratedPrompt            LM-BFF's demonstrations behind the query, for masked PLMs
+    train_pet, PETSettings        PET and iPET: patterns label texts, a classifier learns from them
     SoftTokens, SoftVerbalizer    trained vectors in place of the template's or the label words
 
 torch and transformers load with the first name used.
@@ -30,6 +31,8 @@ _HOME = {
     "InContext": "in_context",
     "choose": "in_context",
     "Calibration": "calibration",
+    "train_pet": "pet",
+    "PETSettings": "pet",
     "DemonstratedPrompt": "demonstrations",
     "DemonstrationPool": "demonstrations",
     "MeanEmbedding": "demonstrations",

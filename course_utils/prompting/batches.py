@@ -49,14 +49,14 @@ class PromptCollator:
     def __call__(self, examples: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, Tensor]:
         batch = pad(examples, self.tokenizer)
         if self.mlm_probability is not None:
-            texts = batch
-            if self.unlabelled:
-                drawn = torch.randint(
-                    len(self.unlabelled), (len(examples),), generator=self.generator
-                )
-                texts = pad([self.unlabelled[i] for i in drawn.tolist()], self.tokenizer)
-            batch.update(self._mlm(texts))
+            drawn = self.unlabelled and self.masked_texts(len(examples))
+            batch.update(drawn or self._mlm(batch))
         return batch
+
+    def masked_texts(self, count: int) -> dict[str, Tensor]:
+        """`count` texts drawn from the unlabelled pool, masked: the mlm_... part of a batch."""
+        drawn = torch.randint(len(self.unlabelled), (count,), generator=self.generator)
+        return self._mlm(pad([self.unlabelled[i] for i in drawn.tolist()], self.tokenizer))
 
     def _mlm(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ids = batch["input_ids"]

@@ -88,6 +88,7 @@ class PromptModel(nn.Module):
         if soft_verbalizer:
             self.soft_verbalizer = SoftVerbalizer.from_words(self.verbalizer, tokenizer, model)
         self._mask = -1 if self.kind == "causal" else mask_id(tokenizer, self.kind)
+        self._along: PromptCollator | None = None
         self.register_buffer("log_prior", None)
         self.train(model.training)
 
@@ -146,6 +147,20 @@ class PromptModel(nn.Module):
         """The collator for what `encode` returns; see `PromptCollator` for the options."""
         return PromptCollator(self.tokenizer, **options)
 
+    def read_along(
+        self, examples: Iterable[Mapping[str, object]], *, share: float = 0.15, seed: int = 0
+    ) -> PromptModel:
+        """Give every training step PET's second task: unlabelled texts with words to guess.
+
+        From now on each step in training mode draws as many of `examples` as it has rows, masks
+        `share` of their words, and adds (1 - alpha) times that loss. Needs a masked PLM.
+        """
+        encoded = [self.encode(example) for example in examples]
+        if not encoded:
+            raise CourseError("there are no unlabelled examples to read along.")
+        self._along = self.collator(mlm_probability=share, unlabelled=encoded, seed=seed)
+        return self
+
     def forward(
         self,
         input_ids: Tensor,
@@ -174,6 +189,13 @@ class PromptModel(nn.Module):
         loss = None
         if labels is not None and (labels != NO_LABEL).any():
             loss = F.cross_entropy(scores, labels, ignore_index=NO_LABEL)
+            if mlm_labels is None and self.training and self._along is not None:
+                drawn = self._along.masked_texts(len(labels))
+                drawn = {name: value.to(labels.device) for name, value in drawn.items()}
+                mlm_input_ids, mlm_attention_mask, mlm_labels = (
+                    drawn[f"mlm_{name}"] for name in ("input_ids", "attention_mask", "labels")
+                )
+                mlm_soft_positions = drawn.get("mlm_soft_positions")
             if mlm_labels is not None and (mlm_labels != NO_LABEL).any():
                 masked = {"input_ids": mlm_input_ids, "attention_mask": mlm_attention_mask}
                 masked = self._with_soft(masked, mlm_soft_positions)

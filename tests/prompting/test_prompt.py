@@ -326,3 +326,20 @@ class TestRefusals:
         assert made.labels == Verbalizer(WORDS).labels
         with pytest.raises(CourseError, match="has 1 prompts"):
             PromptModel.for_task(bert_model, bert, OnePrompt, 1)
+
+
+class TestReadingAlong:
+    def test_training_steps_draw_unlabelled_texts(self, bert_model, bert):
+        prompt = PromptModel(bert_model, bert, TEMPLATE, WORDS, alpha=0.5)
+        batch = prompt.collator()([prompt.encode(row) for row in ROWS])
+        plain = prompt(**batch).loss
+        prompt.read_along([{"text": "rain and town and film"}], share=0.5)
+        torch.testing.assert_close(prompt(**batch).loss, plain)  # evaluation: labels only
+        prompt.training = True
+        losses = [prompt(**batch).loss.item() for _ in range(3)]
+        assert len(set(losses)) == 3
+        assert all(loss > plain.item() / 2 for loss in losses)
+
+    def test_nothing_to_read(self, prompt):
+        with pytest.raises(CourseError, match="no unlabelled examples"):
+            prompt.read_along([])
