@@ -66,6 +66,7 @@ def score_curves(
     ylabel: str = "accuracy",
     title: str = "",
     majority: float | None = None,
+    references: Mapping[str, float] | None = None,
     log2: bool = False,
 ) -> Chart:
     """Lines through mean scores, with every single run as a small dot, named at their right end.
@@ -74,7 +75,11 @@ def score_curves(
         curves: name -> (x -> score, or the scores of several seeds).
         log2: the horizontal axis doubles at each step (4, 8, 16 ... labels).
         majority: score of always giving the commonest label; a dotted line.
+        references: name -> score of what does not depend on x; each a dotted line.
     """
+    levels = {f"{name} {value:.2f}": value for name, value in (references or {}).items()}
+    if majority is not None:
+        levels[f"majority class {majority:.2f}"] = majority
     if not any(curves.values()):
         raise CourseError("there is nothing to draw: every curve is empty.")
     everything: list[float] = []
@@ -99,12 +104,12 @@ def score_curves(
         if len(ticks) <= 10:
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.minorticks_off()
-        room_for(axes, everything, [majority])
+        room_for(axes, everything, list(levels.values()))
         axes.set(xlabel=xlabel, ylabel=ylabel)
         style.entitle(chart, title)
-        if majority is not None:
-            axes.axhline(majority, color=GREY, linestyle=":", linewidth=2, zorder=1)
-            ends.append((ticks[-1], majority, f"majority class {majority:.2f}", GREY))
+        for name, value in levels.items():
+            axes.axhline(value, color=GREY, linestyle=":", linewidth=2, zorder=1, label=name)
+            ends.append((ticks[-1], value, name, GREY))
         places, names, colours = (
             [end[:2] for end in ends],
             [e[2] for e in ends],

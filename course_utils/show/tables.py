@@ -38,6 +38,7 @@ class Table(Page):
         columns: which keys to show, in this order. Default: those of all rows, as first met.
         caption: what is measured, on what; shown above the table.
         highlight: the index of a row to set in bold (the best, the one under discussion).
+        digits: after the point of numbers that have one.
 
     Raises:
         CourseError: there are no rows.
@@ -49,18 +50,19 @@ class Table(Page):
         columns: Sequence[str] | None = None,
         caption: str = "",
         highlight: int | None = None,
+        digits: int = 3,
     ) -> None:
         self.rows = [dict(row) for row in rows]
         if not self.rows:
             raise CourseError("a table needs at least one row; none was given.")
         self.columns = list(columns or dict.fromkeys(key for row in self.rows for key in row))
         self.caption = caption
-        self.highlight = highlight
+        self.highlight, self.digits = highlight, digits
         super().__init__(self._html(), self._text())
 
     def cells(self) -> list[list[str]]:
         """The table's body as it is shown."""
-        return [[shown(row.get(column)) for column in self.columns] for row in self.rows]
+        return [[shown(row.get(name), self.digits) for name in self.columns] for row in self.rows]
 
     def _numeric(self, column: str) -> bool:
         values = [row.get(column) for row in self.rows if row.get(column) is not None]
@@ -114,7 +116,7 @@ class Table(Page):
         return table
 
 
-def shown(value: object) -> str:
+def shown(value: object, digits: int = 3) -> str:
     """A value as a table shows it: 12,288; 0.914; 3.1e+08; yes; -."""
     if value is None:
         return "-"
@@ -123,5 +125,5 @@ def shown(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.3f}" if 0.001 <= abs(value) < 1e5 or value == 0 else f"{value:.3g}"
+        return f"{value:,.{digits}f}" if 0.001 <= abs(value) < 1e5 or value == 0 else f"{value:.3g}"
     return str(value)

@@ -34,6 +34,10 @@ def test_a_highlighted_row_is_bold():
     assert "bold" not in table._repr_html_().split("<tbody>")[1].split("</tr>")[1]
 
 
+def test_digits():
+    assert "62.4" in str(Table([{"days": 62.36}], digits=1))
+
+
 def test_a_table_without_rows():
     with pytest.raises(CourseError, match="at least one row"):
         Table([])

@@ -141,6 +141,15 @@ class TestOthers:
         assert dots.get_xydata().tolist() == [[4, 0.5], [4, 0.7]]
         assert "a" in [text.get_text() for text in chart.axes[0].texts]
 
+    def test_what_does_not_depend_on_x_is_a_named_level(self):
+        chart = plots.score_curves(
+            {"a": {4: 0.5}}, xlabel="k", majority=0.4, references={"no label": 0.8}
+        )
+        levels = {line.get_label(): set(line.get_ydata()) for line in chart.axes[0].lines}
+        assert levels["no label 0.80"] == {0.8}
+        assert levels["majority class 0.40"] == {0.4}
+        assert "no label 0.80" in words(chart)
+
     def test_a_learning_curve_has_one_point_per_step(self):
         chart = plots.learning_curve({"run": [3.0, 2.0, 1.0]})
         assert chart.axes[0].lines[0].get_xydata().tolist() == [[1, 3], [2, 2], [3, 1]]
