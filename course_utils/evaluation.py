@@ -182,7 +182,9 @@ class Prepared:
 
     def gold(self) -> list[Any]:
         """The answers of the kept rows, in the form `predict` gives them."""
-        answers = self.task.gold(self.split)
+        rows = self.task.split(self.split)
+        several = self.task.kind == "generation" and "references" in rows.column_names
+        answers = list(rows["references"]) if several else self.task.gold(self.split)
         kept = [answers[row] for row in self.encoded.rows]
         if self.task.kind == "tagging":
             return [[self.task.labels[tag] for tag in tags] for tags in kept]

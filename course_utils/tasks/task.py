@@ -45,7 +45,8 @@ class Task:
         name: "pocket/sst2", "glue/sst2": the name `load_task` takes.
         kind: one of `KINDS`.
         columns: text columns in the order a model reads them. For "generation" the last one
-            is the text to be written; for "choice" those named choice1, choice2 ... compete.
+            is the text to be written (a column "references" may list all that are accepted);
+            for "choice" those named choice1, choice2 ... compete.
         labels: names of the labels, position = id. Empty for regression and generation.
         metric: the main metric, a name in `course_utils.tasks.metrics.METRICS`.
         splits: "train", "dev" and where there is one "test", "unlabelled", "ood".

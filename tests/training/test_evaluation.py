@@ -172,6 +172,12 @@ class TestGeneration:
         assert result.labels == [["good film", "fine film"], ["bad"]]
         assert result.ids == [0, 1]
 
+    def test_a_column_of_references_is_used(self):
+        task = self.task(["name city"], ["good film"])
+        rows = task.split("test").add_column("references", [["good film", "fine film"]])
+        result = evaluate(small.gpt2(), replace(task, splits={"test": rows}), tokenizer=self.causal)
+        assert result.labels == [["good film", "fine film"]]
+
 
 class TestLimits:
     def test_positions_are_the_limit(self):
