@@ -20,6 +20,7 @@ from nbclient.exceptions import CellExecutionError
 from build import notebook_of, pairs
 
 LIMIT = 600  # seconds for one cell
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(notebook: nbformat.NotebookNode, folder: str | Path) -> nbformat.NotebookNode:
@@ -44,11 +45,15 @@ def page_of(notebook: nbformat.NotebookNode) -> str:
     """The executed notebook as one web page; playgrounds as what they last showed."""
     from nbconvert import HTMLExporter
 
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if "text/html" in output.get("data", {}):
-                output["data"].pop("application/vnd.jupyter.widget-view+json", None)
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.outputs = [out for out in cell.outputs if not _only_widget(out)]  # progress bars
+        for output in cell.outputs:
+            output.get("data", {}).pop(WIDGET, None)
     return HTMLExporter(template_name="lab").from_notebook_node(notebook)[0]
+
+
+def _only_widget(output) -> bool:
+    return WIDGET in output.get("data", {}) and "text/html" not in output["data"]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,8 +1,8 @@
 """Playgrounds: turn a knob or type, and the page answers.
 
-A playground is an ordinary ipywidgets box. Saved, printed or opened where no kernel runs, it shows
-what it showed last instead of nothing: beside the live widget it puts the same answer into the
-cell's output as plain HTML, and front ends show the richest form they can.
+A playground is an ordinary ipywidgets box. Beside the live widget it puts its answer into the cell's
+output as plain HTML, so that a page made from an executed notebook shows what the knobs gave
+instead of nothing.
 """
 
 from __future__ import annotations
@@ -158,7 +158,9 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
 
 def _set_to(knob: ipw.Widget) -> str:
     label = getattr(knob, "label", None)
-    return str(label if label is not None else knob.value)
+    if label is not None:
+        return str(label)
+    return f"{knob.value:,.0f}" if isinstance(knob, ipw.FloatLogSlider) else str(knob.value)
 
 
 def _count(parameters: float) -> str:
