@@ -19,10 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from torch import nn
 
 from course_utils.errors import CourseError, unknown_name
-from course_utils.prompting.answers import Answers
 from course_utils.prompting.pieces import Piece
 from course_utils.prompting.prompt import PromptModel
-from course_utils.prompting.scoring import position_limit
+from course_utils.prompting.scoring import model_kind, position_limit
 from course_utils.prompting.template import Template
 from course_utils.prompting.verbalizer import Verbalizer
 
@@ -31,7 +30,7 @@ ORDERS = ("shuffled", "by_label", "as_chosen")
 
 
 def choose(
-    pool: Sequence[Mapping[str, object]],
+    pool: Iterable[Mapping[str, object]],
     k: int,
     n_labels: int,
     *,
@@ -56,6 +55,7 @@ def choose(
         raise unknown_name("choice of demonstrations", choice, CHOICES)
     if order not in ORDERS:
         raise unknown_name("order of demonstrations", order, ORDERS)
+    pool = list(pool)
     if not 0 <= k <= len(pool):
         raise CourseError(
             f"{k} demonstrations from a pool of {len(pool)}: choose 0 to {len(pool)}."
@@ -68,9 +68,9 @@ def choose(
             )
     rng = random.Random(seed)
     if choice == "first":
-        chosen = list(pool[:k])
+        chosen = pool[:k]
     elif choice == "random":
-        chosen = rng.sample(list(pool), k)
+        chosen = rng.sample(pool, k)
     else:
         chosen = _balanced(pool, k, n_labels, rng)
     if order == "shuffled":
@@ -80,14 +80,15 @@ def choose(
     return chosen
 
 
-class InContext:
-    """A causal PLM that answers after looking at demonstrations.
+class InContext(PromptModel):
+    """A causal PLM that answers after looking at demonstrations; a `PromptModel` in all else.
 
     Args:
-        model, tokenizer, template, verbalizer, labels, max_length: as for `PromptModel`; the PLM
-            must be causal. max_length defaults to all the PLM allows.
+        model, tokenizer, template, verbalizer: as for `PromptModel`; the PLM must be causal.
         demonstrations: solved examples, in the order they are shown; see `choose`.
         separator: what stands between one example and the next.
+        max_length: all the PLM allows if not given.
+        options: others of `PromptModel`, such as labels.
 
     Raises:
         CourseError: a PLM that is not causal, or demonstrations too long for it.
@@ -100,60 +101,43 @@ class InContext:
         template: Template | str,
         verbalizer: Verbalizer | Mapping[str, str | Sequence[str]],
         *,
-        demonstrations: Sequence[Mapping[str, object]] = (),
-        labels: Iterable[str] | None = None,
+        demonstrations: Iterable[Mapping[str, object]] = (),
         separator: str = "\n",
         max_length: int | None = None,
+        **options,
     ):
-        self.prompt = _ShownFirst(
-            model, tokenizer, template, verbalizer, labels=labels, max_length=max_length
-        )
-        if self.prompt.kind != "causal":
+        if model_kind(model) != "causal":
             raise CourseError(
                 "in-context demonstrations before the query need a causal PLM; for a masked PLM "
                 "use DemonstratedPrompt (LM-BFF), which puts them behind the query."
             )
-        self.prompt.show(demonstrations, separator)
+        length = max_length or position_limit(model)
+        super().__init__(model, tokenizer, template, verbalizer, max_length=length, **options)
         self.demonstrations = list(demonstrations)
-
-    def render(self, example: Mapping[str, object]) -> str:
-        """The whole prompt as a person would read it, the blank shown as ___."""
-        shown = {"mask": "___"}
-        return "".join(shown.get(p.kind, p.text) for p in self.prompt.pieces(example))
-
-    def predict(self, examples: Iterable[Mapping[str, object]], *, batch_size: int = 16) -> Answers:
-        """Answer every example after the same demonstrations."""
-        return self.prompt.predict(examples, batch_size=batch_size)
-
-
-class _ShownFirst(PromptModel):
-    """A PromptModel whose every input begins with the demonstrations."""
-
-    shown: tuple[Piece, ...] = ()
-
-    def show(self, demonstrations: Sequence[Mapping[str, object]], separator: str) -> None:
-        spaced = self.verbalizer.leading_space
-        shown: list[Piece] = []
-        for row in demonstrations:
-            label = self.verbalizer.labels[self.verbalizer.label_id(row["label"])]
-            word = self.verbalizer.words[label][0]
-            shown += self.template.fill(row, word=word, spaced=spaced)
-            shown.append(Piece("literal", separator))
-        self.shown = tuple(shown)
+        self.separator = separator
+        self._shown = [piece for row in self.demonstrations for piece in self._solved(row)]
         try:
             self.encode(dict.fromkeys(self.template.fields, ""))
         except CourseError as error:
             raise CourseError(
-                f"{len(demonstrations)} demonstrations are too many for this PLM, even with every "
-                f"field empty; show fewer. In detail: {error}"
+                f"{len(self.demonstrations)} demonstrations are too many for this PLM, even with "
+                f"every field empty; show fewer. In detail: {error}"
             ) from None
 
     def pieces(self, example: Mapping[str, object]) -> list[Piece]:
-        return [*self.shown, *self.template.fill(example)]
+        """The demonstrations, then the query."""
+        return [*self._shown, *super().pieces(example)]
 
-    def _length(self, wanted: int | None) -> int:
-        limit = position_limit(self.model)
-        return super()._length(limit if wanted is None and limit else wanted)
+    def render(self, example: Mapping[str, object]) -> str:
+        """The whole prompt as a person would read it, the blank shown as ___."""
+        shown = {"mask": "___"}
+        return "".join(shown.get(p.kind, p.text) for p in self.pieces(example))
+
+    def _solved(self, row: Mapping[str, object]) -> list[Piece]:
+        label = self.labels[self.verbalizer.label_id(row["label"])]
+        word, spaced = self.verbalizer.words[label][0], self.verbalizer.leading_space
+        filled = self.template.fill(row, word=word, spaced=spaced)
+        return [*filled, Piece("literal", self.separator)]
 
 
 def _balanced(pool, k: int, n_labels: int, rng: random.Random) -> list:

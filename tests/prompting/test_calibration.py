@@ -54,7 +54,7 @@ class TestContentFree:
         words = {"negative": "bad", "positive": "great"}
         shown = [{"text": "rain", "label": 0}]
         asked = InContext(gpt2_model, gpt2, "{text} it was {mask}", words, demonstrations=shown)
-        Calibration.content_free(asked.prompt, ("N/A",)).attach(asked.prompt)
+        Calibration.content_free(asked, ("N/A",)).attach(asked)
         (row,) = asked.predict([{"text": "N/A"}]).probabilities.tolist()
         assert row == pytest.approx([0.5, 0.5], abs=1e-5)
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
+from datasets import Dataset
 
 from course_utils.errors import CourseError
 from course_utils.prompting import InContext, PromptModel
@@ -34,6 +35,12 @@ class TestChoose:
             assert len({row["text"] for row in rows}) == 8
             assert rows == choose(POOL, 8, 2, choice=choice, seed=1)
         assert choose(POOL, 8, 2, seed=1) != choose(POOL, 8, 2, seed=2)
+
+    def test_a_data_set_is_a_pool_too(self):
+        pool = Dataset.from_list(POOL)
+        for choice in ("balanced", "random", "first"):
+            found = choose(pool, 4, 2, choice=choice, seed=5)
+            assert found == choose(POOL, 4, 2, choice=choice, seed=5)
 
     def test_orders(self):
         assert choose(POOL, 4, 2, choice="first", order="as_chosen") == POOL[:4]
@@ -67,7 +74,7 @@ class TestInContext:
 
     def test_the_ids_are_those_of_the_whole_text(self, gpt2_model, gpt2):
         shown = InContext(gpt2_model, gpt2, TEMPLATE, WORDS, demonstrations=POOL[:2])
-        encoded = shown.prompt.encode({"text": "a dull town"})
+        encoded = shown.encode({"text": "a dull town"})
         text = "film 0 it was bad\nfilm 1 it was great\na dull town it was"
         assert encoded["input_ids"] == gpt2(text)["input_ids"]
 
@@ -88,7 +95,7 @@ class TestInContext:
     def test_long_fields_are_shortened_but_every_demonstration_stays(self, gpt2_model, gpt2):
         pool = [{"text": "rain " * 50, "label": 0}, {"text": "joy " * 50, "label": 1}]
         shown = InContext(gpt2_model, gpt2, TEMPLATE, WORDS, demonstrations=pool)
-        text = gpt2.decode(shown.prompt.encode({"text": "dull " * 50})["input_ids"])
+        text = gpt2.decode(shown.encode({"text": "dull " * 50})["input_ids"])
         assert len(gpt2(text)["input_ids"]) <= 64
         for part in ("it was bad\n", "it was great\n", "rain", "joy", "dull"):
             assert part in text
