@@ -18,6 +18,7 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,6 +33,16 @@ from course_utils.errors import CourseError, unknown_name
 from course_utils.plm.names import SHORT_NAMES, known_names, pocket_folder
 
 HEADS = ("lm", "classifier", "tagger", "choice", "encoder")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a PLM comes from: a folder (`local`), or an id of the Hub at a revision."""
+
+    name: str
+    local: bool
+    revision: str | None = None
+    online: bool = False
 
 
 def load_plm(
@@ -75,23 +86,23 @@ def load_plm(
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
     labels, num_labels = _checked_labels(head, labels, num_labels)
-    source, local = _resolve(name)
+    source = _resolve(name, revision)
     with _quiet():
         config = _from_source(
-            transformers.AutoConfig, source, local, revision, **_label_settings(labels, num_labels)
+            transformers.AutoConfig, source, **_label_settings(labels, num_labels)
         )
-        _need_label_count(head, labels, num_labels, config, source)
+        _need_label_count(head, num_labels, config, source)
         model_class = _model_class(config, head, source)
-        tokenizer = _from_source(transformers.AutoTokenizer, source, local, revision)
+        tokenizer = _from_source(transformers.AutoTokenizer, source)
         with seeded(seed):
             if pretrained:
-                model, fresh = _pretrained(model_class, config, source, local, revision, dtype)
+                model, fresh = _pretrained(model_class, config, source, dtype)
             else:
                 fresh = _head_by_shape(model_class, config)
                 model = model_class.from_config(config, dtype=dtype)
     if head == "lm" and pretrained and fresh:
         raise CourseError(
-            f"{source!r} holds no language-model head (missing: {', '.join(sorted(fresh)[:3])}"
+            f"{source.name!r} holds no language-model head (missing: {', '.join(sorted(fresh)[:3])}"
             f"{', ...' if len(fresh) > 3 else ''}), so its words would be picked by random "
             "weights. Use head='classifier', 'tagger', 'choice' or 'encoder' with this model, "
             "or a checkpoint that keeps its head."
@@ -101,7 +112,7 @@ def load_plm(
     model.plm_name = str(name)
     model.plm_revision = getattr(config, "_commit_hash", None)
     model.plm_tokenizer = tokenizer
-    return (model.to(device) if device is not None else model).eval(), tokenizer
+    return _on_device(model, device).eval(), tokenizer
 
 
 def head_parameters(model: nn.Module) -> frozenset[str]:
@@ -146,9 +157,12 @@ def position_ids(attention_mask: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def seeded(seed: int):
-    """Draw from `seed` inside the block and give the CPU generator back untouched."""
+    """Draw from `seed` inside the block, and give torch's generator back untouched after it.
+
+    Only the CPU's: weights are drawn there, and a GPU's generator is never involved.
+    """
     state = torch.get_rng_state()
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     try:
         yield
     finally:
@@ -184,20 +198,20 @@ def _label_settings(labels: list[str] | None, num_labels: int | None) -> dict:
     return {} if num_labels is None else {"num_labels": num_labels}
 
 
-def _need_label_count(head: str, labels, num_labels, config, source: str) -> None:
+def _need_label_count(head: str, num_labels: int | None, config, source: _Source) -> None:
     """A number of labels must come from somewhere: the caller, or a checkpoint with that head."""
     suffix = {"classifier": "ForSequenceClassification", "tagger": "ForTokenClassification"}
     if head not in suffix or num_labels is not None:
         return
     if not any(str(a).endswith(suffix[head]) for a in config.architectures or ()):
         raise CourseError(
-            f"head={head!r} for {source!r}: how many labels? "
+            f"head={head!r} for {source.name!r}: how many labels? "
             "Give num_labels=2 or labels=('negative', 'positive')."
         )
 
 
-def _resolve(name: str | os.PathLike) -> tuple[str, bool]:
-    """(what transformers should open, whether it is a local folder)."""
+def _resolve(name: str | os.PathLike, revision: str | None) -> _Source:
+    """What transformers should open for this name."""
     text = os.fspath(name)
     pocket = pocket_folder(text)
     if pocket is not None:
@@ -207,23 +221,23 @@ def _resolve(name: str | os.PathLike) -> tuple[str, bool]:
                 f"Recreate them with: course pocket pretrain --model "
                 f"{pocket.name.removeprefix('pocket-')}"
             )
-        return str(pocket), True
+        return _Source(str(pocket), local=True)
     folder = Path(text).expanduser()
     if (
         text.strip()
         and folder.is_dir()
         and (text not in SHORT_NAMES or (folder / "config.json").is_file())
     ):
-        return str(_checked_folder(folder)), True
+        return _Source(str(_checked_folder(folder)), local=True)
     if text.startswith((".", "~")) or folder.is_absolute() or text.count("/") > 1:
         raise CourseError(
             f"there is no folder {text!r}. A local model is a folder with config.json, "
             "model.safetensors and a tokenizer, as save_pretrained writes it."
         )
     if text.lower() in SHORT_NAMES:
-        return SHORT_NAMES[text.lower()], False
+        text = SHORT_NAMES[text.lower()]
     if text.count("/") == 1 and all(text.split("/")):
-        return text, False
+        return _Source(text, local=False, revision=revision, online=_hub_reachable())
     raise unknown_name(
         "PLM", text, known_names(), "Or give a folder, or an id of the Hub as owner/name."
     )
@@ -240,7 +254,7 @@ def _checked_folder(folder: Path) -> Path:
     return folder
 
 
-def _model_class(config, head: str, source: str):
+def _model_class(config, head: str, source: _Source):
     """The Auto class for this head; refused here if the architecture has none."""
     kind = config.model_type
     if head == "encoder":
@@ -271,25 +285,21 @@ def _model_class(config, head: str, source: str):
     if head in choices and kind in choices[head][0]:
         return choices[head][1]
     raise CourseError(
-        f"{source!r} is a {kind!r} model, for which transformers has no head of kind {head!r}. "
-        "Another head may do: with head='lm' and a prompt every task is filling in words."
+        f"{source.name!r} is a {kind!r} model, for which transformers has no head of kind "
+        f"{head!r}. Another head may do: with head='lm' and a prompt any task is filling in words."
     )
 
 
-def _pretrained(model_class, config, source, local, revision, dtype):
+def _pretrained(model_class, config, source: _Source, dtype):
     """(model, names of the parameters that were not in the checkpoint)."""
     model, report = _from_source(
         model_class,
         source,
-        local,
-        revision,
         config=config,
         dtype=dtype,
         output_loading_info=True,
         ignore_mismatched_sizes=True,
     )
-    if not isinstance(model, transformers.PreTrainedModel):  # pragma: no cover - defensive
-        raise CourseError(f"{source!r} is not a language model.")
     mismatched = {key for key, *_ in report["mismatched_keys"]}
     names = {name for name, _ in model.named_parameters()}
     fresh = (set(report["missing_keys"]) | mismatched) & names
@@ -297,7 +307,7 @@ def _pretrained(model_class, config, source, local, revision, dtype):
     inside = {n for n, p in model.named_parameters() if n in mismatched and id(p) in base}
     if inside and model.base_model is not model:
         raise CourseError(
-            f"the weights of {source!r} do not fit its own config.json: "
+            f"the weights of {source.name!r} do not fit its own config.json: "
             f"{', '.join(sorted(inside)[:3])}. The folder mixes files of two models."
         )
     return model, fresh
@@ -339,58 +349,68 @@ def _agree_on_padding(model, tokenizer, head: str) -> None:
     tokenizer.padding_side = "left" if causal and head == "lm" else "right"
 
 
-def _from_source(auto_class, source: str, local: bool, revision: str | None, **settings):
-    """`from_pretrained` with every failure turned into one line that says what to do."""
-    if not local:
-        settings |= {"revision": revision, "local_files_only": not _hub_reachable()}
+def _on_device(model, device):
+    if device is None:
+        return model
     try:
-        return auto_class.from_pretrained(source, **settings)
-    except CourseError:
-        raise
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise CourseError(
+            f"device={str(device)!r} can't be used here: {str(error).splitlines()[0]} "
+            "Leave device out to stay on the CPU."
+        ) from None
+
+
+def _from_source(auto_class, source: _Source, **settings):
+    """`from_pretrained` with every failure turned into one line that says what to do."""
+    if not source.local:
+        settings |= {"revision": source.revision, "local_files_only": not source.online}
+    try:
+        return auto_class.from_pretrained(source.name, **settings)
     except Exception as error:
-        raise _explained(source, local, revision, error) from None
+        raise _explained(source, error) from None
 
 
-def _explained(source: str, local: bool, revision: str | None, error: Exception) -> CourseError:
+def _explained(source: _Source, error: Exception) -> CourseError:
     chain, link = [], error
     while link is not None:
         chain.append(link)
         link = link.__cause__ or link.__context__
     first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if local:
+    name = source.name
+    if source.local:
         return CourseError(
-            f"the folder {source!r} can't be loaded: {first_line} A local model is a folder as "
+            f"the folder {name!r} can't be loaded: {first_line} A local model is a folder as "
             "save_pretrained writes it: config.json, model.safetensors and a tokenizer."
         )
     if any(isinstance(link, hub_errors.GatedRepoError) for link in chain):
         return CourseError(
-            f"{source!r} asks for its licence to be accepted: do so on its page of the Hub, then "
+            f"{name!r} asks for its licence to be accepted: do so on its page of the Hub, then "
             "run: hf auth login"
         )
     if any(isinstance(link, hub_errors.RevisionNotFoundError) for link in chain):
-        return CourseError(f"{source!r} has no revision {revision!r} on the Hub.")
+        return CourseError(f"{name!r} has no revision {source.revision!r} on the Hub.")
     if any(type(link) is hub_errors.RepositoryNotFoundError for link in chain):
-        return unknown_name("model of the Hub", source, known_names(), "Or give a folder.")
-    unreachable = (hub_errors.LocalEntryNotFoundError, hub_errors.OfflineModeIsEnabled)
-    if any(isinstance(link, (*unreachable, ConnectionError)) for link in chain) or (
-        isinstance(error, OSError) and not _hub_reachable()
-    ):
-        folder = source.rsplit("/", 1)[-1]
+        return unknown_name("model of the Hub", name, known_names(), "Or give a folder.")
+    unreachable = (
+        hub_errors.LocalEntryNotFoundError,
+        hub_errors.OfflineModeIsEnabled,
+        ConnectionError,
+    )
+    if not source.online or any(isinstance(link, unreachable) for link in chain):
+        folder = name.rsplit("/", 1)[-1]
         return CourseError(
-            f"the Hub can't be reached and {source!r} is not on this machine. Offline: on a "
-            f"machine with network run `hf download {source} --local-dir {folder}`, copy the "
+            f"the Hub can't be reached and {name!r} is not on this machine. Offline: on a "
+            f"machine with network run `hf download {name} --local-dir {folder}`, copy the "
             f"folder here and use load_plm('./{folder}'); what was downloaded here before is "
             "found by itself (HF_HUB_OFFLINE=1 skips asking the Hub). The pocket models need no "
             "network: load_plm('pocket-bert')."
         )
-    return CourseError(f"{source!r} can't be loaded: {first_line}")
-
-
-_REACHABLE: dict[str, bool] = {}
+    return CourseError(f"{name!r} can't be loaded: {first_line}")
 
 
 def _hub_reachable(seconds: float = 3.0) -> bool:
-    """Whether the Hub answers; asked once per process, so that being offline costs no minute.
+    """Whether the Hub answers; asked once per PLM, so that being offline costs no minute.
 
     The Hub's own client would try again and again for about 25 s per file. Behind a proxy its
     verdict is trusted instead of ours.
@@ -399,15 +419,13 @@ def _hub_reachable(seconds: float = 3.0) -> bool:
         return False
     if any(os.environ.get(k) for k in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
         return True
-    if hub.ENDPOINT not in _REACHABLE:
-        address = urlsplit(hub.ENDPOINT)
-        port = address.port or (443 if address.scheme == "https" else 80)
-        try:
-            socket.create_connection((address.hostname, port), timeout=seconds).close()
-            _REACHABLE[hub.ENDPOINT] = True
-        except OSError:
-            return False  # not remembered: the network may come back
-    return _REACHABLE[hub.ENDPOINT]
+    address = urlsplit(hub.ENDPOINT)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname, port), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

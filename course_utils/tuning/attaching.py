@@ -9,6 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from course_utils.errors import CourseError
+from course_utils.plm.architectures import SUPPORTED
 from course_utils.plm.architectures import sites as sites_of
 from course_utils.plm.load import head_parameters, seeded
 from course_utils.tuning import saving
@@ -65,7 +66,8 @@ def load_tuned(
 
 def _attach(model, method, *, tokenizer, seed: int, loading: bool) -> Tuned:
     _check_types(model, method)
-    sites = sites_of(model) if method.needs_sites else None
+    described = model.config.model_type in SUPPORTED
+    sites = sites_of(model) if method.needs_sites or described else None
     method.check(model, sites)
     head = head_parameters(model)
     original = original_state(model)

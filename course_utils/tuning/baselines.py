@@ -13,7 +13,11 @@ from course_utils.tuning.placement import Placement
 
 @dataclass(frozen=True)
 class FullFineTuning(Method):
-    """Train all parameters of the PLM and the head. What is saved is as large as the PLM."""
+    """Train all parameters of the PLM and the head.
+
+    What is saved is as large as the PLM, and while attached a copy of it waits in main memory for
+    `detach`: this is what the other methods spare.
+    """
 
     name = "full"
     needs_sites = False

@@ -69,7 +69,8 @@ class SoftPrompt(Method):
     name = "soft-prompt"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", tuple(self.words))
+        words = (self.words,) if isinstance(self.words, str) else tuple(self.words)
+        object.__setattr__(self, "words", words)
         require(
             isinstance(self.length, int) and self.length >= 1,
             f"SoftPrompt(length={self.length!r}): the length is a whole number from 1 on.",
@@ -222,7 +223,7 @@ def _with_prompt_seen(mask: torch.Tensor | None, length: int, rows: int) -> torc
     if mask.ndim != 2:
         raise CourseError(
             f"a soft prompt needs an attention_mask of shape (batch, tokens), not "
-            f"{tuple(mask.shape)}."
+            f"{tuple(mask.shape)}; a static cache, which makes such masks, has no room for it."
         )
     return torch.cat((mask.new_ones(rows, length), mask), dim=1)
 
@@ -269,7 +270,12 @@ def _start_values(method: SoftPrompt, placement: Placement) -> torch.Tensor:
     values = _common(placement.tokenizer, rows, method.length)
     if method.init == "labels":
         words = method.words or _label_names(placement.model)
-        for i, word in enumerate(words[: method.length]):
+        require(
+            len(words) <= method.length,
+            f"SoftPrompt(length={method.length}, init='labels') has no room for the "
+            f"{len(words)} label words {words}; make it longer.",
+        )
+        for i, word in enumerate(words):
             values[i] = rows[torch.tensor(_tokens(placement.tokenizer, word))].mean(0)
     return values
 
@@ -283,7 +289,7 @@ def _common(tokenizer, rows: torch.Tensor, count: int) -> torch.Tensor:
         for i, name in enumerate(names)
         if i not in special and name is not None and not name.startswith("[unused")
     ][:COMMON_WORDS]
-    drawn = torch.randint(len(ordinary), (count,))
+    drawn = torch.randperm(len(ordinary)).repeat(-(-count // len(ordinary)))[:count]
     return rows[torch.tensor(ordinary)[drawn]].clone()
 
 

@@ -82,7 +82,7 @@ class Tuned(nn.Module):
             parameter.requires_grad_(name in own)
         self._counts = {name: parameters[name].numel() for name in own}
         plm.tuned_with = repr(method)
-        self._register_state_dict_hook(_keep_own_state)
+        self.register_state_dict_post_hook(_keep_own_state)
         self.register_load_state_dict_post_hook(_expect_own_state)
 
     def forward(
@@ -116,7 +116,8 @@ class Tuned(nn.Module):
                 f"{type(self.plm).__name__} does not generate text; load a causal or "
                 "encoder-decoder PLM with head='lm' (such as 'pocket-gpt2')."
             )
-        ids = settings.get("input_ids", args[0] if args else None)
+        given = settings.get("inputs", args[0] if args else None)
+        ids = settings.get("input_ids", given)
         more = settings.get("max_new_tokens")
         room = self.max_length if self._causal else None
         if room is not None and ids is not None and more is not None:
@@ -232,7 +233,8 @@ class Tuned(nn.Module):
     def merge(self) -> PreTrainedModel:
         """Add what was learnt into the PLM's weights and return it, an ordinary model.
 
-        It computes the same, without the method's cost; the head stays trained. `unmerge()` or
+        It computes the same up to rounding, without the method's cost, and keeps the trained head;
+        rounding is coarse where the weights are in 16 bit. `unmerge()` or
         `detach()` still go back exactly: the replaced weights are kept, on the CPU.
 
         Raises:

@@ -235,6 +235,11 @@ def test_without_network_one_line_and_the_way_out(monkeypatch, tmp_path):
     assert caught.value.__suppress_context__
 
 
+def test_a_device_that_is_not_here(folder_of):
+    with pytest.raises(CourseError, match="can't be used here"):
+        load_plm(folder_of("bert"), device="cuda:99")
+
+
 def test_names():
     for alias, name in POCKET_ALIASES.items():
         assert name in POCKET_MODELS

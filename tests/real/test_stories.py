@@ -66,7 +66,7 @@ def test_it_learns_saves_and_reloads(method, rate, plm, tmp_path):
     model, tokenizer = plm
     before = continuation(model, tokenizer, "The robot Bob")
     tuned = attach(model, method)
-    first, last = train(tuned, batch_of(tokenizer), steps=40, rate=rate)
+    first, last = train(tuned, batch_of(tokenizer), steps=60, rate=rate)
     assert last < first - 1.0
     learnt = continuation(tuned, tokenizer, "The robot Bob")
     assert "said beep" in learnt

@@ -133,7 +133,7 @@ def test_saved_and_loaded_into_a_fresh_plm(
 @pytest.mark.parametrize("plm", PLMS)
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_merged_equals_unmerged(plm, everywhere, make_plm, make_batch, few_steps, output_of):
-    model, batch = make_plm(plm), make_batch(plm)
+    model, batch = make_plm(plm).double(), make_batch(plm)  # rounding can't hide a mistake
     before = snapshot(model)
     sites = EVERYWHERE[:-1] if everywhere else ("query", "value")
     tuned = attach(model, LoRA(rank=3, sites=sites))
@@ -144,8 +144,8 @@ def test_merged_equals_unmerged(plm, everywhere, make_plm, make_batch, few_steps
     assert snapshot(merged)["hooks"] == 0
     assert snapshot(merged)["modules"] == before["modules"]
     assert snapshot(merged)["requires_grad"] == before["requires_grad"]
-    torch.testing.assert_close(output_of(merged, batch), apart, rtol=1e-4, atol=1e-5)
-    assert not torch.equal(next(iter(changed_weights(merged, before))), torch.tensor(0.0))
+    torch.testing.assert_close(output_of(merged, batch), apart)
+    assert len(list(changed_weights(merged, before))) >= 2
     assert torch.equal(output_of(tuned.unmerge(), batch), apart)
     tuned.merge()
     tuned.detach()
@@ -155,7 +155,7 @@ def test_merged_equals_unmerged(plm, everywhere, make_plm, make_batch, few_steps
 def changed_weights(model, before):
     for name, tensor in model.state_dict().items():
         if not torch.equal(tensor, before["tensors"][name]):
-            yield (tensor - before["tensors"][name]).abs().sum()
+            yield name
 
 
 @all_cases
@@ -246,6 +246,18 @@ def test_gradient_checkpointing_gives_the_same_gradients(plm, method, make_plm, 
         gradients.append([p.grad for p in tuned.trainable_parameters()])
     for plain, checkpointed in zip(*gradients, strict=True):
         torch.testing.assert_close(checkpointed, plain)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_left_padding_is_the_same_for_every_method(method, make_plm):
+    """gpt2 counts positions from the first real token whatever is attached."""
+    if method == "head-only":
+        pytest.skip("a language model has no new head")
+    tuned = attach(make_plm("gpt2"), METHODS[method])
+    mask = torch.tensor([[0, 0, 1, 1, 1, 1]])
+    padded = tuned(input_ids=torch.tensor([[0, 0, 9, 8, 7, 6]]), attention_mask=mask).logits
+    alone = tuned(input_ids=torch.tensor([[9, 8, 7, 6]])).logits
+    torch.testing.assert_close(padded[:, 2:], alone)
 
 
 def test_frozen_parts_cost_no_gradient(make_plm, make_batch):

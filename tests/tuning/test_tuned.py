@@ -126,15 +126,6 @@ def test_the_trainer_divides_the_loss_over_accumulated_batches(make_plm):
     assert trainer.label_names == ["labels"]
 
 
-@pytest.mark.parametrize("plm", ["gpt2", "llama"])
-def test_a_tuned_causal_model_does_not_mind_left_padding(plm, make_plm):
-    tuned = attach(make_plm(plm), LoRA(rank=2))
-    text = torch.tensor([[9, 8, 7, 6]])
-    mask = torch.tensor([[0, 0, 1, 1, 1, 1]])
-    padded = tuned(input_ids=torch.tensor([[0, 0, 9, 8, 7, 6]]), attention_mask=mask).logits
-    torch.testing.assert_close(padded[:, 2:], tuned(input_ids=text).logits)
-
-
 def test_lora_generates_like_full_recomputation(make_plm, make_batch):
     model = make_plm("gpt2", initializer_range=0.5, eos_token_id=None)
     tuned = attach(model, LoRA(rank=2))
