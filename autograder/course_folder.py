@@ -30,7 +30,7 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
-from autograder.nbgrader_config import CONFIG_FILE, configure
+from autograder.nbgrader_config import CONFIG_FILE, configure, prepare_environment
 from autograder.paired import source_folder
 from course_utils.errors import CourseError
 
@@ -86,6 +86,7 @@ def open_course(course_dir: Path | str = "course-run") -> CourseFolder:
         raise CourseError(f"expected a folder for the course, but {root} is a file.")
     for name in ("source", "release", "submitted", "autograded", "feedback", "results"):
         (root / name).mkdir(parents=True, exist_ok=True)
+    prepare_environment()
     config = root / "nbgrader_config.py"
     if not config.exists():
         config.write_text(CONFIG_FILE, "utf-8")
@@ -127,20 +128,32 @@ def read_roster(path: Path | str) -> list[dict[str, str]]:
     """The class, a dict per student with at least "student_id".
 
     Raises:
-        CourseError: no column student_id, or a line without one, or one twice; names the line.
+        CourseError: no such file, no column student_id, or a line whose id is missing, there
+            for the second time, or no name for a folder; names the line.
     """
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-        columns = rows[0].keys() if rows else ()
-    if rows and "student_id" not in columns:
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), reader.fieldnames or ()
+    except OSError as error:
+        raise CourseError(f"no roster: {path} can't be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
         raise CourseError(
-            f"{path}: expected a column 'student_id', got {', '.join(map(str, columns))}."
-        )
+            f"{path}: expected text in UTF-8. Save the roster as CSV UTF-8."
+        ) from None
+    if "student_id" not in columns:
+        raise CourseError(f"{path}: expected a column 'student_id', got {', '.join(columns)}.")
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         student = row["student_id"] = (row["student_id"] or "").strip()
-        if not student or student in seen:
-            problem = f"student {student!r} for the second time" if student else "no student_id"
+        problem = ""
+        if not student:
+            problem = "no student_id"
+        elif student in seen:
+            problem = f"student {student!r} for the second time"
+        elif not re.fullmatch(r"[^./\\*?\[][^/\\*?\[]*", student):
+            problem = f"student_id {student!r} can't be a folder's name"
+        if problem:
             raise CourseError(f"{path}, line {line}: {problem}. Expected each student once.")
         seen.add(student)
     return rows

@@ -21,7 +21,6 @@ from typing import IO
 import psutil
 
 from autograder.course_folder import CourseFolder, open_course, why_nbgrader_failed
-from autograder.nbgrader_config import prepare_environment
 
 #: seconds for a whole notebook, beside the limit for each cell
 RUN_SECONDS = 600
@@ -162,7 +161,6 @@ def autograde(course: CourseFolder, assignment: str, student: str) -> dict[str, 
 
 def _serve(root: Path, requests: IO[str], replies: IO[str]) -> None:
     """Answer every line [assignment, student] with a line {status, reason}."""
-    prepare_environment()
     course = open_course(root)
     for line in requests:
         try:

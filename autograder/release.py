@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from autograder.course_folder import CourseFolder, add_source, open_course, why_nbgrader_failed
-from autograder.nbgrader_config import CELL_SECONDS, prepare_environment
+from autograder.nbgrader_config import CELL_SECONDS
 from course_utils.errors import CourseError
 
 #: the regions that students must not see, by nbgrader's markers
@@ -95,7 +95,6 @@ def leaks(original: NotebookNode, released: NotebookNode) -> list[str]:
 
 def run_cells(notebook: NotebookNode) -> NotebookNode:
     """The notebook executed in an empty folder, errors kept as outputs."""
-    prepare_environment()
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,

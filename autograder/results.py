@@ -94,6 +94,8 @@ def load_results(course: CourseFolder, assignment: str) -> list[Result]:
     folder = course.root / "results" / assignment
     found = (load_result(course, assignment, path.stem) for path in sorted(folder.glob("*.json")))
     results = [result for result in found if result is not None]
+    if not results:
+        return []
     with course.gradebook() as gradebook:
         scores = {
             submission.student_id: (submission.score, submission.needs_manual_grade)

@@ -1,0 +1,106 @@
+"""A homework of two one-line exercises that needs no torch, and classes graded once per run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+import tiny_homework as tiny
+from filelock import FileLock
+
+from autograder.course_folder import open_course
+from autograder.grade import grade
+from autograder.release import release
+from autograder.sample_class import build_sample_class, sample_roster
+
+
+@pytest.fixture
+def assignments(tmp_path: Path) -> Path:
+    """A folder with the instructor's version of "tiny"."""
+    return tiny.write_assignment(tmp_path / "assignments", tiny.notebook())
+
+
+def shared(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder made once for all test processes of this run."""
+    base = tmp_path_factory.getbasetemp()
+    if base.name.startswith("popen-"):
+        base = base.parent
+    with FileLock(base / f"{name}.lock"):
+        if not (base / name / "made").exists():
+            (base / name).mkdir()
+            make(base / name)
+            (base / name / "made").touch()
+    return base / name
+
+
+@pytest.fixture(scope="session")
+def tiny_course(tmp_path_factory) -> Path:
+    """A course folder in which "tiny" is released, to be copied (a new gradebook takes seconds)."""
+
+    def make(root: Path) -> None:
+        folder = tiny.write_assignment(root / "assignments", tiny.notebook())
+        release("tiny", root / "course", assignments_dir=folder, run=False)
+
+    return shared(tmp_path_factory, "tiny-course", make)
+
+
+@pytest.fixture
+def course_dir(tiny_course: Path, tmp_path: Path) -> Path:
+    """A fresh course folder in which "tiny" is released."""
+    return shutil.copytree(tiny_course / "course", tmp_path / "course")
+
+
+@pytest.fixture
+def released(tiny_course: Path) -> nbformat.NotebookNode:
+    path = tiny_course / "course" / "release" / "tiny" / "tiny.ipynb"
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(scope="session")
+def tiny_class(tmp_path_factory) -> Path:
+    """A course folder in which everybody of tiny_homework.CLASS is graded."""
+
+    def make(root: Path) -> None:
+        folder = tiny.write_assignment(root / "assignments", tiny.notebook())
+        release("tiny", root / "course", assignments_dir=folder, run=False)
+        stub = nbformat.read(root / "course" / "release" / "tiny" / "tiny.ipynb", as_version=4)
+        tiny.write_class(root / "in", stub)
+        roster = root / "roster.csv"
+        roster.write_text("student_id\nabsent\n" + "\n".join(tiny.CLASS) + "\n", "utf-8")
+        grade("tiny", root / "course", root / "in", roster=roster, jobs=2, seconds=25)
+
+    return shared(tmp_path_factory, "tiny-class", make)
+
+
+@pytest.fixture(scope="session")
+def hw_prompt_class(tmp_path_factory) -> Path:
+    """A course folder in which the sample class, the instructor and a stub are graded."""
+
+    def make(root: Path) -> None:
+        stub = release("hw_prompt", root / "course")
+        folder = build_sample_class("hw_prompt", root / "course")
+        source = open_course(root / "course").step("source", "hw_prompt") / stub.name
+        for student, notebook in (("the-instructor", source), ("the-stub", stub)):
+            (folder / student).mkdir()
+            (folder / student / stub.name).write_bytes(notebook.read_bytes())
+        grade("hw_prompt", root / "course", folder, roster=sample_roster(), jobs=2)
+
+    return shared(tmp_path_factory, "hw-prompt-class", make)
+
+
+@pytest.fixture
+def hand_in(tmp_path: Path, released) -> Callable[..., Path]:
+    """hand_in(student, **answers) -> the folder with everybody's submissions."""
+
+    def write(student: str, **answers: str) -> Path:
+        text = json.dumps(tiny.answered(nbformat.from_dict(released), answers))
+        place = tmp_path / "in" / student / "tiny.ipynb"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, "utf-8")
+        return tmp_path / "in"
+
+    return write

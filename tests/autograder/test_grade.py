@@ -1,0 +1,178 @@
+"""Grading: every submission ends in one status, none stops the others, a stopped run goes on."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import psutil
+import pytest
+import tiny_homework as tiny
+
+from autograder.course_folder import open_course
+from autograder.execution import Runner, Stopped
+from autograder.feedback import feedback
+from autograder.grade import grade
+from autograder.release import release
+from autograder.results import load_result, load_results
+from course_utils.errors import CourseError
+
+
+@pytest.mark.parametrize("student", tiny.CLASS)
+def test_status_and_score(tiny_class, student):
+    _, _, status, score = tiny.CLASS[student]
+    result = load_result(open_course(tiny_class / "course"), "tiny", student)
+    assert (result.status, result.score, result.max_score) == (status, score, 4), result
+    if result.checks:
+        assert [check.name for check in result.checks] == [
+            "double-check", "double-more", "half-check"
+        ]  # fmt: skip
+        assert sum(check.points for check in result.checks) == score
+        assert all(bool(c.message) == (c.points < c.max_points) for c in result.checks)
+    with open_course(tiny_class / "course").gradebook() as gradebook:
+        submission = gradebook.find_submission("tiny", student)
+        assert submission.score == score
+        assert not submission.needs_manual_grade
+
+
+def test_unreadable_and_missing(tiny_class):
+    course = open_course(tiny_class / "course")
+    unreadable = load_result(course, "tiny", "no-notebook")
+    assert unreadable.status == "student_error"
+    assert "not JSON" in unreadable.reason
+    assert unreadable.needs_person
+    assert unreadable.notes == ("not on the roster",)
+    assert load_result(course, "tiny", "absent").status == "missing"
+
+
+def test_messages_say_what_was_expected_without_a_traceback(tiny_class):
+    course = open_course(tiny_class / "course")
+    said = {c.name: c.message for c in load_result(course, "tiny", "skips-by-tag").checks}
+    assert said["double-check"] == "expected 4, got 0"
+    assert said["double-more"] == "double: wrong for large numbers"
+    assert said["half-check"] == "NotImplementedError"
+
+
+def test_feedback_hides_the_tests_and_escapes(tiny_class):
+    pages = feedback("tiny", tiny_class / "course", ["html", "only-what-shows", "absent"])
+    assert [page.parent.parent.name for page in pages] == ["absent", "html", "only-what-shows"]
+    assert "missing" in pages[0].read_text("utf-8")
+    for page in pages[1:]:
+        for text in (page.read_text("utf-8"), page.with_name("tiny.html").read_text("utf-8")):
+            assert "1234" not in text
+            assert "<script>alert" not in text
+    assert "double: wrong for large numbers" in pages[2].read_text("utf-8")
+
+
+def test_resumes_and_regrades(course_dir, hand_in, monkeypatch):
+    runs = []
+    real = Runner.run
+    monkeypatch.setattr(
+        Runner, "run", lambda self, a, student: (runs.append(student), real(self, a, student))[1]
+    )
+    folder = hand_in("ann", **tiny.SOLUTIONS)
+    hand_in("ben", double="return 0")
+
+    def graded(**options) -> tuple[list[str], dict[str, float]]:
+        runs.clear()
+        results = grade("tiny", course_dir, folder, progress=False, **options)
+        return sorted(runs), {result.student: result.score for result in results}
+
+    assert graded() == (["ann", "ben"], {"ann": 4, "ben": 0})
+    assert graded() == ([], {"ann": 4, "ben": 0})
+    hand_in("ben", double="return x * 2")
+    assert graded() == (["ben"], {"ann": 4, "ben": 3})
+    assert graded(students=["ann"], regrade=True) == (["ann"], {"ann": 4})
+    path = course_dir / "results" / "tiny" / "ann.json"
+    path.write_text(path.read_text("utf-8")[:40], "utf-8")  # cut short, as by a full disk
+    assert graded() == (["ann"], {"ann": 4, "ben": 3})
+
+
+def test_submissions_lying_in_the_course_folder(course_dir, hand_in):
+    folder = hand_in("ann", **tiny.SOLUTIONS)
+    place = course_dir / "submitted" / "ann" / "tiny"
+    place.parent.mkdir()
+    (folder / "ann").rename(place)
+    (place / "tiny.ipynb").rename(place / "my tiny.ipynb")
+    first = grade("tiny", course_dir, progress=False)
+    again = grade("tiny", course_dir, progress=False)
+    assert [result.score for result in first] == [4]
+    assert again == first
+
+
+def test_points_given_by_a_person_count(course_dir, hand_in):
+    folder = hand_in("ann", double="return 0")
+    grade("tiny", course_dir, folder, progress=False)
+    course = open_course(course_dir)
+    with course.gradebook() as gradebook:
+        given = gradebook.find_grade("half-check", "tiny", "tiny", "ann")
+        given.manual_score = 1
+        gradebook.db.commit()
+    assert [result.score for result in load_results(course, "tiny")] == [1]
+
+
+def test_the_graders_own_failure_is_no_students(course_dir, tmp_path):
+    broken = tiny.notebook(setup="import nowhere_at_all")
+    folder = tiny.write_assignment(tmp_path / "assignments", broken)
+    stub = release("tiny", course_dir, assignments_dir=folder, run=False)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ann.ipynb").write_bytes(stub.read_bytes())
+    (result,) = grade("tiny", course_dir, tmp_path / "in", progress=False)
+    assert result.status == "infra_error"
+    assert "nowhere_at_all" in result.reason
+    assert result.needs_person
+
+
+def test_stopping_leaves_nothing_behind(course_dir, hand_in):
+    folder = hand_in("ann", half="while True:\n    pass")
+    place = course_dir / "submitted" / "ann" / "tiny"
+    place.mkdir(parents=True)
+    (place / "tiny.ipynb").write_bytes((folder / "ann" / "tiny.ipynb").read_bytes())
+    runner = Runner(open_course(course_dir), seconds=120)
+    caught: list[type] = []
+
+    def run() -> None:
+        try:
+            runner.run("tiny", "ann")
+        except Stopped:
+            caught.append(Stopped)
+
+    before = set(psutil.Process().children(recursive=True))
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while len(set(psutil.Process().children(recursive=True)) - before) < 2:
+        assert time.monotonic() < deadline, "the kernel did not start"
+        time.sleep(0.1)
+    runner.stop()
+    thread.join(timeout=30)
+    runner.close()
+    assert caught == [Stopped]
+    assert not [p for p in psutil.Process().children(recursive=True) if p not in before]
+    assert load_result(open_course(course_dir), "tiny", "ann") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"jobs": 0}, "jobs=0: expected 1 or more"),
+        ({"submissions": "not-there"}, "not-there is not a folder"),
+        ({"students": ["an"]}, "Did you mean 'ann'"),
+    ],
+)
+def test_useless_arguments_are_refused_before_any_work(course_dir, hand_in, options, message):
+    folder = hand_in("ann", **tiny.SOLUTIONS)
+    with pytest.raises(CourseError, match=message):
+        grade("tiny", course_dir, **{"submissions": folder, "progress": False} | options)
+    assert not list((course_dir / "results").rglob("*.json"))
+
+
+def test_empty_class_is_refused(course_dir):
+    with pytest.raises(CourseError, match="nobody to grade"):
+        grade("tiny", course_dir, progress=False)
+
+
+def test_results_are_plain_json(tiny_class):
+    text = (tiny_class / "course" / "results" / "tiny" / "right.json").read_text("utf-8")
+    assert json.loads(text)["status"] == "graded"

@@ -1,0 +1,179 @@
+"""Intake: repaired where that is certain, said always, never an exception."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+import tiny_homework as tiny
+
+from autograder.intake import MAX_BYTES, take_in
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "student").mkdir()
+    return tmp_path / "student"
+
+
+@pytest.fixture
+def handed(released):
+    """A copy of the released notebook with both answers, to be spoiled."""
+    copy = nbformat.from_dict(json.loads(json.dumps(released)))
+    return tiny.answered(copy, tiny.SOLUTIONS)
+
+
+def write(folder: Path, notebook: dict, name: str = "tiny.ipynb") -> None:
+    (folder / name).write_text(json.dumps(notebook), "utf-8")
+
+
+def ids(notebook) -> list[str]:
+    return [c.metadata["nbgrader"]["grade_id"] for c in notebook.cells if "nbgrader" in c.metadata]
+
+
+WHOLE = ["setup", "double", "double-check", "double-more", "half", "half-check"]
+
+
+def test_an_honest_notebook_goes_through_unchanged(folder, handed, released):
+    write(folder, handed)
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert intake.notes == ()
+    assert [c.source for c in intake.notebook.cells] == [c.source for c in handed.cells]
+    assert [c.metadata for c in intake.notebook.cells] == [c.metadata for c in handed.cells]
+
+
+def test_renamed_and_in_a_subfolder(folder, handed, released):
+    (folder / "work").mkdir()
+    write(folder / "work", handed, "tiny (1).ipynb")
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert ids(intake.notebook) == WHOLE
+    assert "'tiny (1).ipynb' was taken for 'tiny.ipynb'" in intake.notes
+
+
+def test_of_several_notebooks_the_right_name_counts(folder, handed, released):
+    write(folder, handed)
+    write(folder, {"cells": []}, "scratch.ipynb")
+    assert ids(take_in(folder, "tiny.ipynb", released).notebook) == WHOLE
+
+
+def test_several_wrong_names_need_a_person(folder, handed, released):
+    write(folder, handed, "a.ipynb")
+    write(folder, handed, "b.ipynb")
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert intake.notebook is None
+    assert "2 notebooks (a.ipynb, b.ipynb)" in intake.reason
+
+
+def test_of_copied_cells_the_last_counts(folder, handed, released):
+    copy = nbformat.from_dict(json.loads(json.dumps(handed.cells[2])))
+    copy.source = "# id: double\ndef double(x):\n    return 7"
+    handed.cells.insert(3, copy)
+    write(folder, handed)
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert ids(intake.notebook) == WHOLE
+    counting = [c for c in intake.notebook.cells if "nbgrader" in c.metadata]
+    assert counting[1].source == copy.source
+    assert any("more than once" in note for note in intake.notes)
+
+
+def test_lost_metadata_is_known_by_the_first_line(folder, handed, released):
+    for cell in handed.cells:
+        cell.metadata = {}
+    write(folder, handed)
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert ids(intake.notebook) == WHOLE
+    assert [c.metadata for c in intake.notebook.cells] == [
+        {"nbgrader": c.metadata["nbgrader"]} if "nbgrader" in c.metadata else {}
+        for c in released.cells
+    ]
+
+
+def test_deleted_tests_come_back_in_their_places(folder, handed, released):
+    handed.cells = [c for c in handed.cells if not c.source.startswith("# id: double-")]
+    write(folder, handed)
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert ids(intake.notebook) == WHOLE
+    assert sum("was deleted; put back" in note for note in intake.notes) == 2
+
+
+def test_deleted_answer_is_said(folder, handed, released):
+    del handed.cells[2]
+    write(folder, handed)
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert "answer cells not found: double; a person should look" in intake.notes
+
+
+def test_points_a_student_gave_himself_do_not_stay(folder, handed, released):
+    handed.cells[3].metadata["nbgrader"]["points"] = 100
+    handed.cells[4].metadata["nbgrader"].update(grade=False, locked=False)
+    write(folder, handed)
+    cells = take_in(folder, "tiny.ipynb", released).notebook.cells
+    assert [c.metadata for c in cells] == [c.metadata for c in released.cells]
+
+
+def test_metadata_of_cells_that_are_not_ours_goes(folder, handed, released):
+    meta = dict(handed.cells[3].metadata["nbgrader"], grade_id="mine", points=50)
+    extra = nbformat.v4.new_code_cell("1", metadata={"nbgrader": meta})
+    handed.cells.append(extra)
+    write(folder, handed)
+    assert ids(take_in(folder, "tiny.ipynb", released).notebook) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{'not': JSON", "not JSON"),
+        (b"", "not JSON"),
+        (b"\xff\xfe\x00 not utf-8 \x80", "not text in UTF-8"),
+        (b"[1, 2]", "not a notebook"),
+        (b'{"worksheets": [{"cells": []}], "nbformat": 3}', "not a notebook of format 4"),
+        (b'{"cells": [3]}', "cell 0 is not a notebook cell"),
+        (b'{"cells": [{"cell_type": "slide"}]}', "cell 0 is not a notebook cell"),
+        (b'{"cells": [], "metadata": 3}', "none of the homework's cells"),
+        (b"[" * 100_000, "can't be read"),
+    ],
+)
+def test_what_is_no_notebook_is_a_reason(folder, released, content, reason):
+    (folder / "tiny.ipynb").write_bytes(content)
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert intake.notebook is None
+    assert intake.found
+    assert reason in intake.reason
+
+
+def test_a_huge_file_is_not_read(folder, released):
+    with (folder / "tiny.ipynb").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    assert "MB" in take_in(folder, "tiny.ipynb", released).reason
+
+
+@pytest.mark.parametrize(
+    ("files", "found"), [([], False), (["timestamp.txt"], False), (["essay.pdf"], True)]
+)
+def test_nothing_handed_in_is_not_the_same_as_no_notebook(folder, released, files, found):
+    for name in files:
+        (folder / name).write_text("x", "utf-8")
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert intake.notebook is None
+    assert intake.found is found
+
+
+def test_links_are_not_followed(folder, handed, released, tmp_path):
+    write(tmp_path, handed, "elsewhere.ipynb")
+    (folder / "tiny.ipynb").symlink_to(tmp_path / "elsewhere.ipynb")
+    assert take_in(folder, "tiny.ipynb", released).notebook is None
+
+
+def test_colab_shape(folder, handed, released):
+    for number, cell in enumerate(handed.cells):
+        del cell["id"]
+        cell.metadata["id"] = f"x{number}"
+    handed.update(nbformat_minor=0)
+    handed.metadata["colab"] = {"provenance": []}
+    write(folder, handed)
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert ids(intake.notebook) == WHOLE
+    assert intake.notes == ()
+    nbformat.validate(intake.notebook)
