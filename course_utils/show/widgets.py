@@ -1,8 +1,8 @@
 """Playgrounds: turn a knob or type, and the page answers.
 
-A playground is an ordinary ipywidgets box. Beside the live widget it puts its answer into the cell's
-output as plain HTML, so that a page made from an executed notebook shows what the knobs gave
-instead of nothing.
+A playground is an ordinary ipywidgets box. Beside the live widget it puts its answer into the
+cell's output as plain HTML, so that a page made from an executed notebook shows what the knobs
+gave instead of nothing.
 """
 
 from __future__ import annotations
