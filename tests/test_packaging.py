@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -40,13 +41,14 @@ def ranges(project) -> dict[str, Requirement]:
     lines = list(project["project"]["dependencies"])
     for extra in project["project"]["optional-dependencies"].values():
         lines += extra
-    return {r.name.lower(): r for r in map(Requirement, lines)}
+    return {r.name.lower().replace("_", "-"): r for r in map(Requirement, lines)}
 
 
 @pytest.fixture(scope="module")
 def pins() -> dict[str, str]:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+    pairs = (line.lower().split("==") for line in lines if line and not line.startswith("#"))
+    return {name.replace("_", "-"): version for name, version in pairs}
 
 
 def loaded_after(code: str) -> set[str]:
@@ -174,3 +176,37 @@ def test_the_wheel_holds_code_weights_and_licence(tmp_path, project):
     ]
     assert set(packaged) <= names, sorted(set(packaged) - names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def imported_by(package: str) -> set[str]:
+    """Top-level names of the modules a package imports, anywhere in its files."""
+    found = set()
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found
+
+
+OTHER_NAMES = {"scikit_learn": "sklearn"}  # distribution -> module
+
+# Inside a notebook, where these are used, the notebook brings them.
+BROUGHT_BY_THE_NOTEBOOK = {"IPython", "google"}
+
+
+@pytest.mark.parametrize(
+    ("package", "extras"), [("course_utils", []), ("autograder", ["homework"])]
+)
+def test_what_is_imported_is_declared(project, package, extras):
+    """No package is there only because another one happens to bring it."""
+    lines = list(project["project"]["dependencies"])
+    for extra in extras:
+        lines += project["project"]["optional-dependencies"][extra]
+    declared = {Requirement(line).name.replace("-", "_").lower() for line in lines}
+    declared = {OTHER_NAMES.get(name, name) for name in declared}
+    own = {"course_utils", "autograder", *sys.stdlib_module_names, *BROUGHT_BY_THE_NOTEBOOK}
+    homework = {"autograder", "nbgrader"} if package == "course_utils" else set()  # on demand
+    undeclared = {n for n in imported_by(package) - own - homework if n.lower() not in declared}
+    assert undeclared == set()
