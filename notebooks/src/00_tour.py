@@ -336,18 +336,18 @@ def lora_count(layers, width, rank, places):
 exercises.check_lora_count(lora_count)
 
 # %% [markdown]
-# **2. Which share? (★, 3 minutes)** Fine-tuning trains all parameters. What share of them did LoRA
-# train above, in per cent?
+# **2. Smaller still (★, 5 minutes)** A soft prompt of 20 vectors is trained at the input, each as
+# wide as the PLM. What share of the PLM's parameters is that, in per cent?
 #
 # <details><summary>Hint</summary>
 #
-# The summary of the tuned model printed both numbers.
+# The first table has the width of pocket-bert-base, and its number of parameters.
 # </details>
 
 # %%
 share_in_per_cent = ...
 
-exercises.check_share(share_in_per_cent, lora_parameters, all_parameters)
+exercises.check_share(share_in_per_cent, 20 * model.config.hidden_size, all_parameters)
 
 # %% [markdown]
 # **3. Another rank (★★, 10 minutes)** Go back to the cell that attaches LoRA and try ranks 1, 2 and

@@ -87,6 +87,7 @@ def test_numbers():
     assert tour.check_share(..., 10, 1000).state == "open"
     assert tour.check_share(1.0, 10, 1000).state == "right"
     assert tour.check_share(0.01, 10, 1000).state == "not yet"
+    assert tour.check_share(0.22, 2560, 1_163_185).state == "right"
     fit = pretrained_models.check_tasks_until
     assert fit(30806, 355e6, 0.8e6, 100e9).state == "right"
     assert fit(31250, 355e6, 0.8e6, 100e9).state == "not yet"

@@ -26,8 +26,8 @@ def check_share(share, trained: int, total: int) -> str:
     """The share of parameters that is trained, in per cent."""
     expected = 100 * trained / total
     expect(
-        abs(share - expected) < 0.05,
+        abs(share - expected) <= 0.05 * expected,
         f"{share} was given. Of {total:,} parameters {trained:,} are trained; what is that in "
         "per cent?",
     )
-    return f"{expected:.1f} %: the rest is shared by every task."
+    return f"{expected:.2f} %: the rest is shared by every task."
