@@ -6,6 +6,7 @@
     InContext                     demonstrations before the query, for causal PLMs
     Calibration                   what the PLM would say without reading the text, taken out
     DemonstratedPrompt            LM-BFF's demonstrations behind the query, for masked PLMs
+    search_label_words, search_templates, try_prompts    prompts found by the PLM
     train_pet, PETSettings        PET and iPET: patterns label texts, a classifier learns from them
     SoftTokens, SoftVerbalizer    trained vectors in place of the template's or the label words
 
@@ -31,6 +32,9 @@ _HOME = {
     "InContext": "in_context",
     "choose": "in_context",
     "Calibration": "calibration",
+    "search_label_words": "label_search",
+    "search_templates": "template_search",
+    "try_prompts": "prompt_search",
     "train_pet": "pet",
     "PETSettings": "pet",
     "DemonstratedPrompt": "demonstrations",
