@@ -15,34 +15,18 @@ Hub. What it returns are ordinary transformers objects, made predictable in four
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import torch
 import transformers
-from huggingface_hub import constants as hub
-from huggingface_hub import errors as hub_errors
 from torch import nn
 from transformers.models.auto import modeling_auto
 
 from course_utils.errors import CourseError, unknown_name
-from course_utils.plm.names import SHORT_NAMES, known_names, pocket_folder
+from course_utils.plm.sources import Source, from_source, resolve
 
 HEADS = ("lm", "classifier", "tagger", "choice", "encoder")
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where a PLM comes from: a folder (`local`), or an id of the Hub at a revision."""
-
-    name: str
-    local: bool
-    revision: str | None = None
-    online: bool = False
 
 
 def load_plm(
@@ -68,7 +52,8 @@ def load_plm(
         num_labels: number of classes of a classifier or tagger.
         labels: their names, in the order of their ids; implies `num_labels`.
         pretrained: False gives the same architecture with random weights, the control that shows
-            what pre-training was worth. `newly_initialised` is the same set either way.
+            what pre-training was worth. `newly_initialised` is then what the config's own class of
+            checkpoint would leave new, so that the same parameters count as the head.
         revision: branch, tag or commit on the Hub.
         dtype: type of the weights; float32 for training.
         device: where to put the model; None leaves it on the CPU.
@@ -76,8 +61,8 @@ def load_plm(
 
     Returns:
         (model, tokenizer), the model in eval mode. The model also carries `newly_initialised`
-        (frozenset of parameter names), `plm_name`, `plm_revision` (commit, or None for a folder)
-        and `plm_tokenizer`.
+        (frozenset of parameter names), `plm_name`, `plm_revision` (commit, checksum
+        of a pocket model's weights, or None for a folder) and `plm_tokenizer`.
 
     Raises:
         CourseError: unknown name, head or number of labels; a folder that holds no model; a Hub
@@ -86,14 +71,12 @@ def load_plm(
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
     labels, num_labels = _checked_labels(head, labels, num_labels)
-    source = _resolve(name, revision)
+    source = resolve(name, revision)
     with _quiet():
-        config = _from_source(
-            transformers.AutoConfig, source, **_label_settings(labels, num_labels)
-        )
+        config = from_source(transformers.AutoConfig, source, **_label_settings(labels, num_labels))
         _need_label_count(head, num_labels, config, source)
         model_class = _model_class(config, head, source)
-        tokenizer = _from_source(transformers.AutoTokenizer, source)
+        tokenizer = from_source(transformers.AutoTokenizer, source)
         with seeded(seed):
             if pretrained:
                 model, fresh = _pretrained(model_class, config, source, dtype)
@@ -110,7 +93,7 @@ def load_plm(
     _agree_on_padding(model, tokenizer, head)
     model.newly_initialised = frozenset(fresh)
     model.plm_name = str(name)
-    model.plm_revision = getattr(config, "_commit_hash", None)
+    model.plm_revision = getattr(config, "_commit_hash", None) or source.revision
     model.plm_tokenizer = tokenizer
     return _on_device(model, device).eval(), tokenizer
 
@@ -198,7 +181,7 @@ def _label_settings(labels: list[str] | None, num_labels: int | None) -> dict:
     return {} if num_labels is None else {"num_labels": num_labels}
 
 
-def _need_label_count(head: str, num_labels: int | None, config, source: _Source) -> None:
+def _need_label_count(head: str, num_labels: int | None, config, source: Source) -> None:
     """A number of labels must come from somewhere: the caller, or a checkpoint with that head."""
     suffix = {"classifier": "ForSequenceClassification", "tagger": "ForTokenClassification"}
     if head not in suffix or num_labels is not None:
@@ -210,51 +193,7 @@ def _need_label_count(head: str, num_labels: int | None, config, source: _Source
         )
 
 
-def _resolve(name: str | os.PathLike, revision: str | None) -> _Source:
-    """What transformers should open for this name."""
-    text = os.fspath(name)
-    pocket = pocket_folder(text)
-    if pocket is not None:
-        if not (pocket / "config.json").is_file():
-            raise CourseError(
-                f"the weights of {pocket.name!r} are not installed (looked in {pocket}). "
-                f"Recreate them with: course pocket pretrain --model "
-                f"{pocket.name.removeprefix('pocket-')}"
-            )
-        return _Source(str(pocket), local=True)
-    folder = Path(text).expanduser()
-    if (
-        text.strip()
-        and folder.is_dir()
-        and (text not in SHORT_NAMES or (folder / "config.json").is_file())
-    ):
-        return _Source(str(_checked_folder(folder)), local=True)
-    if text.startswith((".", "~")) or folder.is_absolute() or text.count("/") > 1:
-        raise CourseError(
-            f"there is no folder {text!r}. A local model is a folder with config.json, "
-            "model.safetensors and a tokenizer, as save_pretrained writes it."
-        )
-    if text.lower() in SHORT_NAMES:
-        text = SHORT_NAMES[text.lower()]
-    if text.count("/") == 1 and all(text.split("/")):
-        return _Source(text, local=False, revision=revision, online=_hub_reachable())
-    raise unknown_name(
-        "PLM", text, known_names(), "Or give a folder, or an id of the Hub as owner/name."
-    )
-
-
-def _checked_folder(folder: Path) -> Path:
-    if not (folder / "config.json").is_file():
-        found = sorted(path.name for path in folder.iterdir())[:6]
-        raise CourseError(
-            f"the folder {str(folder)!r} holds no config.json (found: "
-            f"{', '.join(found) or 'nothing'}). A local model is a folder as save_pretrained "
-            "writes it: config.json, model.safetensors and a tokenizer."
-        )
-    return folder
-
-
-def _model_class(config, head: str, source: _Source):
+def _model_class(config, head: str, source: Source):
     """The Auto class for this head; refused here if the architecture has none."""
     kind = config.model_type
     if head == "encoder":
@@ -290,9 +229,9 @@ def _model_class(config, head: str, source: _Source):
     )
 
 
-def _pretrained(model_class, config, source: _Source, dtype):
+def _pretrained(model_class, config, source: Source, dtype):
     """(model, names of the parameters that were not in the checkpoint)."""
-    model, report = _from_source(
+    model, report = from_source(
         model_class,
         source,
         config=config,
@@ -359,73 +298,6 @@ def _on_device(model, device):
             f"device={str(device)!r} can't be used here: {str(error).splitlines()[0]} "
             "Leave device out to stay on the CPU."
         ) from None
-
-
-def _from_source(auto_class, source: _Source, **settings):
-    """`from_pretrained` with every failure turned into one line that says what to do."""
-    if not source.local:
-        settings |= {"revision": source.revision, "local_files_only": not source.online}
-    try:
-        return auto_class.from_pretrained(source.name, **settings)
-    except Exception as error:
-        raise _explained(source, error) from None
-
-
-def _explained(source: _Source, error: Exception) -> CourseError:
-    chain, link = [], error
-    while link is not None:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    name = source.name
-    if source.local:
-        return CourseError(
-            f"the folder {name!r} can't be loaded: {first_line} A local model is a folder as "
-            "save_pretrained writes it: config.json, model.safetensors and a tokenizer."
-        )
-    if any(isinstance(link, hub_errors.GatedRepoError) for link in chain):
-        return CourseError(
-            f"{name!r} asks for its licence to be accepted: do so on its page of the Hub, then "
-            "run: hf auth login"
-        )
-    if any(isinstance(link, hub_errors.RevisionNotFoundError) for link in chain):
-        return CourseError(f"{name!r} has no revision {source.revision!r} on the Hub.")
-    if any(type(link) is hub_errors.RepositoryNotFoundError for link in chain):
-        return unknown_name("model of the Hub", name, known_names(), "Or give a folder.")
-    unreachable = (
-        hub_errors.LocalEntryNotFoundError,
-        hub_errors.OfflineModeIsEnabled,
-        ConnectionError,
-    )
-    if not source.online or any(isinstance(link, unreachable) for link in chain):
-        folder = name.rsplit("/", 1)[-1]
-        return CourseError(
-            f"the Hub can't be reached and {name!r} is not on this machine. Offline: on a "
-            f"machine with network run `hf download {name} --local-dir {folder}`, copy the "
-            f"folder here and use load_plm('./{folder}'); what was downloaded here before is "
-            "found by itself (HF_HUB_OFFLINE=1 skips asking the Hub). The pocket models need no "
-            "network: load_plm('pocket-bert')."
-        )
-    return CourseError(f"{name!r} can't be loaded: {first_line}")
-
-
-def _hub_reachable(seconds: float = 3.0) -> bool:
-    """Whether the Hub answers; asked once per PLM, so that being offline costs no minute.
-
-    The Hub's own client would try again and again for about 25 s per file. Behind a proxy its
-    verdict is trusted instead of ours.
-    """
-    if hub.HF_HUB_OFFLINE:
-        return False
-    if any(os.environ.get(k) for k in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return True
-    address = urlsplit(hub.ENDPOINT)
-    port = address.port or (443 if address.scheme == "https" else 80)
-    try:
-        socket.create_connection((address.hostname, port), timeout=seconds).close()
-    except OSError:
-        return False
-    return True
 
 
 @contextmanager

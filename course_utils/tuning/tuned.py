@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from course_utils.errors import CourseError
 from course_utils.plm.load import position_ids
 from course_utils.tuning import saving
+from course_utils.tuning.merging import merge, unmerge
 from course_utils.tuning.method import Method
 from course_utils.tuning.placement import Placement
 from course_utils.tuning.summary import draw
@@ -229,7 +230,6 @@ class Tuned(nn.Module):
         self._state = "detached"
         return self.plm
 
-    @torch.no_grad()
     def merge(self) -> PreTrainedModel:
         """Add what was learnt into the PLM's weights and return it, an ordinary model.
 
@@ -242,30 +242,19 @@ class Tuned(nn.Module):
                 weight is shared (tied embeddings) and merging would change another module too.
         """
         self._need("attached")
-        changes = list(self.method.weight_changes(self.placement))
-        for site, _ in changes:
-            self._need_unshared(site)
-        for site, change in changes:
-            weight = site.module.weight
-            self._replaced.setdefault(site.path, weight.detach().to("cpu", copy=True))
-            change = change.T if site.transposed else change
-            if site.columns is not None:  # fused maps are Conv1D: (in, 3d)
-                weight = weight[:, slice(*site.columns)]
-            weight.copy_(weight.to(change.dtype) + change)
+        self._replaced = merge(self.plm, self.method.weight_changes(self.placement))
         self.placement.take_out()
         self._restore_flags()
         self._state = "merged"
         return self.plm
 
-    @torch.no_grad()
     def unmerge(self) -> Tuned:
         """Undo `merge`: the PLM's weights are the old ones bit for bit, the method acts again."""
         self._need("merged")
         if hasattr(self.plm, "tuned_with"):
             raise CourseError("another method is attached to the merged PLM; detach that first.")
-        for path, weight in self._replaced.items():
-            self.plm.get_submodule(path).weight.copy_(weight)
-        self._replaced.clear()
+        unmerge(self.plm, self._replaced)
+        self._replaced = {}
         self.placement.put_back()
         own = set(self.trained_names())
         for name, parameter in self.plm.named_parameters():
@@ -331,18 +320,6 @@ class Tuned(nn.Module):
             raise CourseError(
                 f"this Tuned is {self._state}, it must be {state} for that."
                 + (" Call unmerge() first." if self._state == "merged" else "")
-            )
-
-    def _need_unshared(self, site) -> None:
-        sharing = [
-            name
-            for name, module in self.plm.named_modules()
-            if getattr(module, "weight", None) is site.module.weight
-        ]
-        if len(sharing) > 1:
-            raise CourseError(
-                f"{site.path} shares its weight with {', '.join(set(sharing) - {site.path})}; "
-                "merging would change both. Keep the method attached."
             )
 
     def _restore_flags(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +14,14 @@ import transformers as hf
 from tiny_models import MODELS, SIZES
 
 from course_utils.errors import CourseError
-from course_utils.plm import POCKET_MODELS, SHORT_NAMES, head_parameters, load, load_plm
+from course_utils.plm import (
+    POCKET_MODELS,
+    SHORT_NAMES,
+    head_parameters,
+    load_plm,
+    position_ids,
+    sources,
+)
 from course_utils.plm.names import POCKET_ALIASES, pocket_folder
 
 POOLER = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
@@ -146,6 +155,18 @@ def test_what_the_model_says_of_itself(folder_of):
     assert model.plm_tokenizer is tokenizer
 
 
+def test_a_pocket_model_is_a_folder_known_by_its_weights(folder_of, monkeypatch, tmp_path):
+    folder = Path(folder_of("bert"))
+    monkeypatch.setattr(sources, "pocket_folder", lambda name: folder)
+    model, _ = load_plm("pocket-bert")
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert model.plm_revision == f"sha256:{digest[:12]}"
+    assert model.plm_name == "pocket-bert"
+    monkeypatch.setattr(sources, "pocket_folder", lambda name: tmp_path / "pocket-bert-base")
+    with pytest.raises(CourseError, match="course pocket pretrain --model bert-base"):
+        load_plm("pocket-bert")
+
+
 def test_a_language_model_head_that_is_not_there_is_refused(folder_of):
     with pytest.raises(CourseError, match="holds no language-model head"):
         load_plm(folder_of("bert-without-head"))
@@ -221,8 +242,8 @@ def test_a_config_of_another_model_is_refused(folder_of, tmp_path):
 
 def test_without_network_one_line_and_the_way_out(monkeypatch, tmp_path):
     """An endpoint where nobody listens; the cache is empty."""
-    monkeypatch.setattr(load.hub, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(load.hub, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(sources.hub, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(sources.hub, "HF_HUB_CACHE", str(tmp_path))
     for proxy in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(proxy, raising=False)
     with pytest.raises(CourseError) as caught:
@@ -278,4 +299,4 @@ def test_head_of_a_model_that_load_plm_did_not_make():
 def test_positions_start_at_the_first_real_token():
     mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]])
     expected = [[0, 0, 0, 1], [0, 1, 2, 3], [0, 1, 2, 3]]
-    assert load.position_ids(mask).tolist() == expected
+    assert position_ids(mask).tolist() == expected

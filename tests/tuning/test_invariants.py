@@ -248,11 +248,9 @@ def test_gradient_checkpointing_gives_the_same_gradients(plm, method, make_plm, 
         torch.testing.assert_close(checkpointed, plain)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"head-only"}))
 def test_left_padding_is_the_same_for_every_method(method, make_plm):
     """gpt2 counts positions from the first real token whatever is attached."""
-    if method == "head-only":
-        pytest.skip("a language model has no new head")
     tuned = attach(make_plm("gpt2"), METHODS[method])
     mask = torch.tensor([[0, 0, 1, 1, 1, 1]])
     padded = tuned(input_ids=torch.tensor([[0, 0, 9, 8, 7, 6]]), attention_mask=mask).logits
