@@ -75,7 +75,7 @@ lint: $(STAMP)
 
 # One thread per worker: the models are small, and threads that share cores slow each other down.
 test: lint
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup
 
 notebooks: $(STAMP)
 	@$(BIN)/python notebooks/build.py

@@ -15,6 +15,8 @@ from rich.console import Console
 from course_utils import demo
 from course_utils.errors import CourseError
 
+pytestmark = pytest.mark.xdist_group("demo")  # one worker, so that the demo runs once
+
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
