@@ -12,6 +12,8 @@ from rich.console import Console
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from course_utils.tasks import Task
 
 PANEL = "Models and tasks"
@@ -51,17 +53,29 @@ def task_show(
     examples = task.split(split)
     console = Console()
     console.print(task.summary(), markup=False, highlight=False)
-    for prompt in task.prompts:
-        words = "; ".join(f"{label}: {', '.join(w)}" for label, w in prompt.words.items())
-        kept_out = "   (wording kept out of the pre-training corpus)" if prompt.held_out else ""
-        console.print(f"Prompt  {prompt.template}   {words}{kept_out}", markup=False)
+    if task.prompts:
+        console.print(_prompts(task))
     columns = list(dict.fromkeys([*task.columns, task.label_column]))
     columns = [c for c in columns if c in examples.column_names]
     shown = min(rows, len(examples))
-    table = Table(*columns, title=f"{split}, the first {shown}", show_lines=True)
+    title = f"{split}, the first {shown}"
+    table = Table(*columns, title=title, title_justify="left", show_lines=True)
     for example in examples.select(range(shown)):
         table.add_row(*(_cell(task, column, example[column]) for column in columns))
     console.print(table)
+
+
+def _prompts(task: Task) -> Table:
+    """The task's own wordings, by the number that `course run --prompt` takes."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("--prompt", "template", "words", title="Prompts", title_justify="left", box=None)
+    for number, prompt in enumerate(task.prompts):
+        words = "; ".join(f"{label}: {', '.join(w)}" for label, w in prompt.words.items())
+        kept_out = " (not in the pre-training corpus)" if prompt.held_out else ""
+        table.add_row(str(number), escape(prompt.template) + kept_out, escape(words))
+    return table
 
 
 def _cell(task: Task, column: str, value: object) -> str:
