@@ -69,7 +69,7 @@ def setup(seed: int = 0) -> torch.device:
     Raises:
         CourseError: a package is missing and can't be added here, or a restart is needed.
     """
-    missing, outside = survey(requirements().values())
+    missing, outside = survey(_wanted())
     if missing and not on_colab():
         names = ", ".join(r.name for r in missing)
         raise CourseError(
@@ -87,6 +87,17 @@ def setup(seed: int = 0) -> torch.device:
     for line in outside:
         print(f"note: {line}")
     return _start(seed)
+
+
+def _wanted() -> list[Requirement]:
+    try:
+        return list(requirements().values())
+    except metadata.PackageNotFoundError:
+        folder = Path(__file__).parents[1]
+        raise CourseError(
+            f"the kit is found in {folder}, but it is not installed. "
+            f"Run: pip install --no-deps {folder}"
+        ) from None
 
 
 def on_colab() -> bool:

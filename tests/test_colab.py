@@ -64,6 +64,27 @@ def test_missing_packages_away_from_colab_are_an_error_not_an_install(monkeypatc
         colab.setup()
 
 
+def test_a_kit_that_is_only_a_folder_says_how_to_install_it(tmp_path):
+    """Copied, not installed, and run by a Python that does not know the distribution."""
+    import shutil
+
+    package = Path(colab.__file__).parent
+    (tmp_path / "course_utils").mkdir()
+    for name in ("__init__.py", "colab.py", "doctor.py", "errors.py"):
+        shutil.copy(package / name, tmp_path / "course_utils")
+    hide = (
+        "import importlib.metadata as m\n"
+        "def requires(name): raise m.PackageNotFoundError(name)\n"
+        "m.requires = requires\n"
+        "from course_utils.colab import setup\n"
+        "setup()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hide], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert f"pip install --no-deps {tmp_path}" in done.stderr
+
+
 def test_pip_is_told_to_keep_every_installed_version():
     pins = dict(pin.split("==") for pin in colab.installed_pins())
     from importlib import metadata
