@@ -147,7 +147,14 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
             **_WIDE,
         ),
         trained=ipw.FloatLogSlider(
-            value=added, base=10, min=3, max=9, step=0.1, description="trained", **_WIDE
+            value=added,
+            base=10,
+            min=3,
+            max=9,
+            step=0.1,
+            readout_format=",.0f",
+            description="trained",
+            **_WIDE,
         ),
         tasks=ipw.IntSlider(value=100, min=1, max=1000, description="tasks", **_WIDE),
         stored_as=ipw.Dropdown(
