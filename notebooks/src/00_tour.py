@@ -255,13 +255,16 @@ accuracy_vs_parameters(
 # detach, and it is the same again, bit for bit.
 
 # %%
+import tempfile
 from pathlib import Path
 
-import torch
+with tempfile.TemporaryDirectory() as folder:
+    tuned.save(folder)
+    for file in sorted(Path(folder).iterdir()):
+        print(f"{file.name:22} {readable(file.stat().st_size)}")
 
-tuned.save("my-lora")
-for file in sorted(Path("my-lora").iterdir()):
-    print(f"{file}  {readable(file.stat().st_size)}")
+# %%
+import torch
 
 base = tuned.detach()
 after = PromptModel.for_task(base, tokenizer, task).predict(examples).scores
