@@ -33,11 +33,11 @@ def pocket_pretrain(
     device: Annotated[str | None, typer.Option(help="cpu or cuda; what there is.")] = None,
 ) -> None:
     """Pre-train a pocket model from its seed, as the shipped ones were."""
-    from course_utils.plm.pocket.sizes import POCKET_MODELS
+    from course_utils.plm.pocket.sizes import SIZES
 
     name = model if model.startswith("pocket-") else f"pocket-{model}"
-    if name not in POCKET_MODELS:
-        raise unknown_name("pocket model", model, (n[7:] for n in POCKET_MODELS))
+    if name not in SIZES:
+        raise unknown_name("pocket model", model, (n[7:] for n in SIZES))
     folder = output or Path("runs", "pocket", name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CourseError(f"{str(folder)!r} is not an empty folder: name another --output.")

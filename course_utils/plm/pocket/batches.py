@@ -17,10 +17,12 @@ IGNORE = -100
 
 @dataclass(frozen=True)
 class Masking:
-    """How often a word is to be guessed: cues and all the others."""
+    """How often a word is to be guessed, cues and all the others; and how often a batch starts
+    at a random position instead of 0."""
 
     cues: float
     others: float
+    shifted: float = 0.0
 
 
 class Encoder:
@@ -55,8 +57,8 @@ def masked_batches(
 
     Of the chosen words, all cues and 80 % of the others become [MASK], 10 % a random word,
     10 % stay (Devlin et al. 2019, section 3.1). A third of the documents is split into BERT's
-    two segments; half of the batches start at a random position, so that all positions are
-    trained and the models bear prefixes before the text.
+    two segments. A shifted batch starts at a random position, so that all positions are trained
+    and the models bear prefixes before the text.
 
     Yields:
         input_ids, attention_mask, token_type_ids, position_ids, labels, each (B, T);
@@ -105,7 +107,7 @@ def _masked(group, encoder: Encoder, masking: Masking, rng, noise) -> dict[str, 
     ids = np.where(guess & (cue | (how < 0.8)), encoder.mask, ids)
     random_words = noise.integers(encoder.first_word, encoder.size, size)
     ids = np.where(guess & ~cue & (how >= 0.9), random_words, ids)
-    start = rng.randrange(0, 256 - width) if rng.random() < 0.5 else 0
+    start = rng.randrange(0, 256 - width) if rng.random() < masking.shifted else 0
     positions = np.broadcast_to(np.arange(start, start + width), size)
     arrays = {
         "input_ids": ids,

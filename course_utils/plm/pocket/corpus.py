@@ -9,10 +9,10 @@ cue accuracy.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from course_utils.plm.pocket import events, scenes
+from course_utils.plm.pocket import events, inference, scenes
 from course_utils.plm.pocket import lexicon as lex
 from course_utils.plm.pocket.examples import EXAMPLES
 from course_utils.plm.pocket.scenes import Pick, article
@@ -28,16 +28,20 @@ class Document:
     text: str
 
 
-def documents(world: World, seed: int, easy: bool = False) -> Iterator[Document]:
+def documents(
+    world: World, seed: int, easy: bool = False, genres: Sequence[str] | None = None
+) -> Iterator[Document]:
     """An endless stream of documents.
 
     Args:
         world: whose facts the texts tell.
         seed: another seed gives another stream of the same distribution.
         easy: short documents with one fact each, for the start of pre-training.
+        genres: names in GENRES to draw from; all by default.
     """
     pick = Pick(random.Random(seed), world)
-    names, weights = zip(*((g, w) for g, (_, w) in GENRES.items()), strict=True)
+    names = list(genres or GENRES)
+    weights = [GENRES[name][1] for name in names]
     while True:
         genre = pick.rng.choices(names, weights)[0]
         yield Document(genre, GENRES[genre][0](pick, easy))
@@ -117,7 +121,7 @@ def _cause(pick: Pick, easy: bool) -> str:
 
 
 _PLAIN = frozenset(
-    "the a an it there was were had of to in on and with for at its by not into from".split()
+    ["the", "a", "an", "it", "there", "was", "were", "had", "of", "to", "in", "on", "and", "with", "for", "at", "its", "by", "not", "into", "from"]
 )
 
 
@@ -189,6 +193,24 @@ def _definition(pick: Pick, easy: bool) -> str:
             f"somebody is <{doing}> {target} . that is {_cue_words(group)} .",
         )
     )
+
+
+def _relation(pick: Pick, easy: bool) -> str:
+    """Two words alone and whether the one is said by the other: what inference is made of."""
+    yes = pick.chance(0.5)
+    shape = pick.of(("kind", "doing", "trait"))
+    answer = f"<{'yes' if yes else 'no'}>"
+    if shape == "kind":
+        kind, other = pick.rng.sample(list(lex.KINDS), 2)
+        member = article(pick.of(lex.KINDS[kind]))
+        return f"is {member} {article(kind if yes else other)} ? {answer} ."
+    if shape == "doing":
+        group, other = pick.rng.sample(list(lex.DOINGS), 2)
+        doing = pick.of(list(lex.DOINGS[group]))
+        return f"is {doing} {group if yes else other} ? {answer} ."
+    trait = inference.scale_word(pick)
+    other = (inference.same_meaning if yes else inference.opposite_meaning)(pick, trait)
+    return f"is {trait} {other} ? {answer} ."
 
 
 def _fact(pick: Pick, easy: bool) -> str:
@@ -287,6 +309,7 @@ GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "sense": (_sense, 7),
     "pronoun": (_pronoun, 6),
     "definition": (_definition, 7),
+    "relation": (_relation, 7),
     "fact": (_fact, 4),
     "names": (_names, 5),
     "roles": (_roles, 6),

@@ -30,7 +30,8 @@ def scale_word(pick: Pick) -> str:
 PERSON_SCALES = tuple(
     pair
     for pair in lex.OPPOSITES
-    if pair[0] in "old rich tall fast strong happy brave healthy famous married guilty awake".split()
+    if pair[0]
+    in ["old", "rich", "tall", "fast", "strong", "happy", "brave", "healthy", "famous", "married", "guilty", "awake"]
 )
 
 
@@ -175,7 +176,7 @@ _TOWN_SCALES = tuple(
     pair
     for pair in lex.OPPOSITES
     if pair[0]
-    in "big old rich calm safe famous modern public fertile near full loud cheap wide".split()
+    in ["big", "old", "rich", "calm", "safe", "famous", "modern", "public", "fertile", "near", "full", "loud", "cheap", "wide"]
 )
 
 

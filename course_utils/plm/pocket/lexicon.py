@@ -217,7 +217,9 @@ WORKERS: dict[str, str] = dict.fromkeys(
 )
 WORKERS.pop("singer_")
 WORKERS.update(dict.fromkeys(_words("boy son brother uncle grandfather gentleman prince"), "man"))
-WORKERS.update(dict.fromkeys(_words("girl daughter sister aunt grandmother lady princess"), "woman"))
+WORKERS.update(
+    dict.fromkeys(_words("girl daughter sister aunt grandmother lady princess"), "woman")
+)
 
 #: doing, its group, the things it is done with; two doings of different groups exclude each other
 DOINGS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -469,10 +471,12 @@ _sense("yard", "garden", "the dog plays in the ___ | hens ran in the ___ | leave
 # --- names, all invented --------------------------------------------------------------------------
 
 
-def invent_names(count: int, seed: int, endings: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
+def invent_names(
+    count: int, seed: int, endings: tuple[str, ...], taken: set[str]
+) -> tuple[str, ...]:
     """`count` pronounceable names that are in neither the lexicon nor `taken` (which they join)."""
     rng = random.Random(seed)
-    onsets = "b br c d dr f g gr h j k l m n p r s st t tr v w z".split()
+    onsets = ["b", "br", "c", "d", "dr", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "r", "s", "st", "t", "tr", "v", "w", "z"]
     names: list[str] = []
     while len(names) < count:
         name = rng.choice(onsets) + rng.choice("aeiou") + rng.choice("lmnrtdkv")

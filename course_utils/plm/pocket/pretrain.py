@@ -2,12 +2,13 @@
 
     course pocket pretrain --model bert-base --seed 0
 
-1. Short documents with one fact each, nearly all loss on the cues, until no cue's accuracy is
-   near chance any more (or a third of the budget is spent).
-2. The full mix, cues 60 %, other words 12 %.
-3. The same while the learning rate falls to zero: other words 15 %.
+A curriculum of stages (STAGES): relations between two words first, then questions about one
+fact, then short documents of all genres, then the full mix while the learning rate falls to
+zero. Comparing two words is learnt quickly when they stand alone and not at all when the
+search for the second word in a passage must be learnt at the same time.
 
-Weights start at N(0, 1/d): at BERT's 0.02 small models stay at chance for millions of tokens.
+Embeddings start as word vectors from counts (word_vectors.py), other weights as N(0, 1/d): at
+BERT's 0.02 models this small stay at chance for millions of tokens.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -31,11 +32,43 @@ from course_utils.plm.pocket.batches import (
     causal_batches,
     masked_batches,
 )
-from course_utils.plm.pocket.cues import cue_accuracies
 from course_utils.plm.pocket.corpus import documents
-from course_utils.plm.pocket.sizes import POCKET_MODELS, Size
+from course_utils.plm.pocket.cues import cue_accuracies
+from course_utils.plm.pocket.sizes import SIZES, Size
 from course_utils.plm.pocket.tokenizer import MAX_LENGTH, save_tokenizer
+from course_utils.plm.pocket.word_vectors import word_vectors
 from course_utils.plm.pocket.world import make_world
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the curriculum.
+
+    Attributes:
+        share: of the token budget, at most.
+        genres: what is read; None for all.
+        easy: short documents with one fact each.
+        masking: how often cues and other words are guessed (masked models).
+        cue_weight: how many times another word's loss a cue's counts (causal models).
+        gate: the cue that ends the stage early, once `GATE` of its answers are right.
+    """
+
+    share: float
+    genres: tuple[str, ...] | None
+    easy: bool
+    masking: Masking
+    cue_weight: float
+    gate: str | None = None
+
+
+GATE = 0.9
+STAGES = (
+    Stage(0.15, ("relation",), True, Masking(0.8, 0.02), 20.0, gate="relation"),
+    Stage(0.25, ("relation", "question"), True, Masking(0.8, 0.02), 20.0, gate="boolq"),
+    Stage(0.20, None, True, Masking(0.7, 0.04), 10.0),
+    Stage(0.20, None, False, Masking(0.6, 0.10, 0.2), 6.0),
+    Stage(0.20, None, False, Masking(0.5, 0.15, 0.3), 4.0),
+)
 
 
 @dataclass(frozen=True)
@@ -44,21 +77,19 @@ class Recipe:
 
     Attributes:
         tokens: budget in tokens (padding counts).
-        batch: tokens in a batch, from the first phase to the last.
+        batch: tokens in a batch.
         peak: learning rate of a model of width 128; others scale by sqrt(128 / d).
-        easy_share: most of the budget that phase 1 may take.
-        gate: how far every cue must be above chance to leave phase 1 (share of the way to 1).
+        warmup: steps in which the learning rate rises.
+        weight_decay: on matrices.
         decay_share: share of the budget in which the learning rate falls to zero.
     """
 
     tokens: float
-    batch: int = 1280
+    batch: int = 640
     peak: float = 1e-3
     warmup: int = 200
     weight_decay: float = 0.01
-    easy_share: float = 0.33
-    gate: float = 0.5
-    decay_share: float = 0.5
+    decay_share: float = 0.4
 
 
 @dataclass
@@ -68,7 +99,6 @@ class Progress:
     tokens: int = 0
     steps: int = 0
     seconds: float = 0.0
-    phases: list[dict] = field(default_factory=list)
     losses: list[tuple[int, float]] = field(default_factory=list)
     cues: list[dict] = field(default_factory=list)
 
@@ -161,18 +191,21 @@ def pretrain(
     """Pre-train a pocket model and write it, its tokenizer and its card into `folder`.
 
     Args:
-        name: a key of POCKET_MODELS.
+        name: a key of SIZES.
         folder: where the transformers folder is written.
         seed: of initialisation, corpus stream and masking.
         tokens: budget in millions of tokens; the size's own by default.
         device: "cpu" or "cuda"; CUDA where there is one by default.
         report: show a progress bar.
     """
-    size = POCKET_MODELS[name]
+    size = SIZES[name]
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = save_tokenizer(folder, size.causal)
-    model = build_model(size, len(tokenizer), seed).to(device)
+    model = build_model(size, len(tokenizer), seed)
+    vectors = word_vectors(make_world(), Encoder(tokenizer), size.width, seed=seed)
+    model.get_input_embeddings().weight.data.copy_(vectors)
+    model.to(device)
     recipe = Recipe(tokens=(tokens or size.tokens) * 1e6)
     progress = Progress()
     _train(model, tokenizer, size, recipe, progress, seed, report)
@@ -188,62 +221,57 @@ def _train(model, tokenizer, size, recipe, progress, seed, report) -> None:
     # bf16 pays from a width of about 160 on processors and GPUs that have it
     half = size.width >= 160
     started = time.perf_counter()
-    phase, stream = 0, _phase_batches(0, tokenizer, size, recipe, seed)
-    check_every = max(1, int(recipe.tokens / recipe.batch / 24))
     smooth = None
     model.train()
     with _bar(report, recipe.tokens) as advance:
-        while progress.tokens < recipe.tokens:
-            batch = {k: v.to(device) for k, v in next(stream).items()}
-            spent = batch["input_ids"].numel()
-            done = progress.tokens / recipe.tokens
-            for group in optimizer.param_groups:
-                group["lr"] = rate(recipe, size.width, progress.steps, done)
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                loss = loss_of(model, batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            progress.tokens += spent
-            progress.steps += 1
-            smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
-            advance(spent, f"phase {phase + 1} loss {smooth:.2f}")
-            if progress.steps % check_every == 0:
+        for number, stage in enumerate(STAGES):
+            until = progress.tokens + stage.share * recipe.tokens
+            if number >= len(STAGES) - 2:  # what the gates saved goes to the full mix
+                until = recipe.tokens * (1 - sum(s.share for s in STAGES[number + 1 :]))
+            every = 0.1e6 if stage.gate else recipe.tokens / 16
+            stream = _stage_batches(stage, number, tokenizer, size, recipe, seed)
+            while progress.tokens < until:
+                batch = {k: v.to(device) for k, v in next(stream).items()}
+                spent = batch["input_ids"].numel()
+                done = progress.tokens / recipe.tokens
+                for group in optimizer.param_groups:
+                    group["lr"] = rate(recipe, size.width, progress.steps, done)
+                with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                    loss = loss_of(model, batch)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                due = progress.tokens // every < (progress.tokens + spent) // every
+                progress.tokens += spent
+                progress.steps += 1
+                smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
+                advance(spent, f"stage {number + 1} loss {smooth:.2f}")
+                if not due:
+                    continue
+                only = [stage.gate] if stage.gate else None
+                measured = cue_accuracies(model, tokenizer, easy=stage.easy, only=only)
                 progress.losses.append((progress.tokens, round(smooth, 4)))
-                measured = cue_accuracies(model, tokenizer, easy=phase == 0)
-                progress.cues.append({"tokens": progress.tokens, **measured["accuracy"]})
+                progress.cues.append({"tokens": progress.tokens, "stage": number + 1, **measured})
                 if report:
                     print(_line(progress, smooth, measured), flush=True)
-                if phase == 0 and _leave(measured, recipe, done):
-                    progress.phases.append({"phase": 1, "until_tokens": progress.tokens})
-                    phase, stream = 1, _phase_batches(1, tokenizer, size, recipe, seed)
-            if phase == 1 and done > 1 - recipe.decay_share / 2:
-                progress.phases.append({"phase": 2, "until_tokens": progress.tokens})
-                phase, stream = 2, _phase_batches(2, tokenizer, size, recipe, seed)
-    progress.phases.append({"phase": phase + 1, "until_tokens": progress.tokens})
+                if stage.gate and measured[stage.gate] > GATE:
+                    break
     progress.seconds = time.perf_counter() - started
 
 
-def _leave(measured: dict, recipe: Recipe, done: float) -> bool:
-    way = [
-        (value - measured["chance"][cue]) / (1 - measured["chance"][cue])
-        for cue, value in measured["accuracy"].items()
-    ]
-    return done >= recipe.easy_share or min(way) > recipe.gate
-
-
-def _phase_batches(phase: int, tokenizer, size: Size, recipe: Recipe, seed: int) -> Iterator[dict]:
-    stream = documents(make_world(), seed=1000 * (seed + 1) + phase, easy=phase == 0)
+def _stage_batches(
+    stage: Stage, number: int, tokenizer, size: Size, recipe: Recipe, seed: int
+) -> Iterator[dict]:
+    stream = documents(make_world(), 1000 * (seed + 1) + number, stage.easy, stage.genres)
     encoder = Encoder(tokenizer)
     if size.causal:
-        return causal_batches(stream, encoder, (8.0, 4.0, 3.0)[phase], recipe.batch, seed)
-    masking = (Masking(0.8, 0.03), Masking(0.6, 0.12), Masking(0.5, 0.15))[phase]
-    return masked_batches(stream, encoder, masking, recipe.batch, seed + phase)
+        return causal_batches(stream, encoder, stage.cue_weight, 2 * recipe.batch, seed + number)
+    return masked_batches(stream, encoder, stage.masking, recipe.batch, seed + number)
 
 
 def _line(progress: Progress, loss: float, measured: dict) -> str:
-    cues = " ".join(f"{k} {v:.2f}" for k, v in measured["accuracy"].items())
+    cues = " ".join(f"{k} {v:.2f}" for k, v in measured.items())
     return f"{progress.tokens / 1e6:6.2f}M tokens  loss {loss:.3f}  {cues}"
 
 
@@ -253,7 +281,9 @@ class _bar:
     def __init__(self, show: bool, total: float) -> None:
         from tqdm.auto import tqdm
 
-        self.bar = tqdm(total=int(total), unit="tok", unit_scale=True, disable=not show, mininterval=5)
+        self.bar = tqdm(
+            total=int(total), unit="tok", unit_scale=True, disable=not show, mininterval=5
+        )
 
     def __enter__(self):
         return self.step
@@ -278,7 +308,7 @@ def save(model: nn.Module, folder: Path, progress: Progress, recipe: Recipe, see
         "minutes": round(progress.seconds / 60, 1),
         "threads": torch.get_num_threads(),
         "recipe": vars(recipe),
-        "phases": progress.phases,
+        "stages": [asdict(stage) for stage in STAGES],
         "loss_curve": progress.losses,
         "cue_accuracy": progress.cues,
     }

@@ -1,11 +1,8 @@
-"""The pocket models: their names, sizes and aliases. Imports nothing heavy."""
+"""The pocket models' architectures (their names are in `course_utils.plm.names`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)
@@ -27,16 +24,9 @@ class Size:
     tokens: float
 
 
-POCKET_MODELS: dict[str, Size] = {
+SIZES: dict[str, Size] = {
     "pocket-bert-tiny": Size(48, 2, 4, False, 16),
-    "pocket-bert-base": Size(128, 4, 4, False, 16),
-    "pocket-bert-large": Size(256, 6, 8, False, 16),
-    "pocket-gpt2": Size(160, 6, 5, True, 16),
+    "pocket-bert-base": Size(128, 4, 4, False, 12),
+    "pocket-bert-large": Size(256, 6, 8, False, 8),
+    "pocket-gpt2": Size(160, 6, 5, True, 10),
 }
-
-POCKET_ALIASES = {"pocket-bert": "pocket-bert-base"}
-
-
-def folder(name: str) -> Path:
-    """Where the weights of a pocket model ship inside the package."""
-    return WEIGHTS / POCKET_ALIASES.get(name, name)

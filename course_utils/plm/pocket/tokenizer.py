@@ -49,7 +49,9 @@ def vocabulary(world_seed: int = 0, sample: int = 120_000) -> list[str]:
     singles = [*characters, *string.punctuation]
     tokens = [PAD, UNK, CLS, SEP, MASK, *singles, *(f"##{c}" for c in characters)]
     known = set(tokens)
-    words = sorted((w for w in counts if w not in known and w.isalpha()), key=lambda w: (-counts[w], w))
+    words = sorted(
+        (w for w in counts if w not in known and w.isalpha()), key=lambda w: (-counts[w], w)
+    )
     return tokens + words
 
 
