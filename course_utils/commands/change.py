@@ -11,7 +11,9 @@ from course_utils.errors import CourseError, unknown_name
 
 PANEL = "Change the course"
 
-pocket_app = typer.Typer(no_args_is_help=True, help="The pocket models: pre-train one anew.")
+pocket_app = typer.Typer(
+    no_args_is_help=True, help="The pocket models: pre-train one anew, measure what it can do."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,11 +35,7 @@ def pocket_pretrain(
     device: Annotated[str | None, typer.Option(help="cpu or cuda; what there is.")] = None,
 ) -> None:
     """Pre-train a pocket model from its seed, as the shipped ones were."""
-    from course_utils.plm.pocket.sizes import SIZES
-
-    name = model if model.startswith("pocket-") else f"pocket-{model}"
-    if name not in SIZES:
-        raise unknown_name("pocket model", model, (n[7:] for n in SIZES))
+    name = _pocket_name(model)
     folder = output or Path("runs", "pocket", name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CourseError(f"{str(folder)!r} is not an empty folder: name another --output.")
@@ -45,6 +43,41 @@ def pocket_pretrain(
 
     pretrain(name, folder, seed=seed, tokens=tokens, device=device)
     print(f"{name} written to {folder}")
+
+
+@pocket_app.command("evaluate")
+def pocket_evaluate(
+    model: Annotated[str, typer.Option(help="bert-tiny, bert-base, bert-large or gpt2.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Runs behind each mean.")] = 3,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="zero-shot, few-shot, full-data, tables or in-context; all if not given."
+        ),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="For example sst2; all if not given.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the records; runs/evaluate/NAME if not given.")
+    ] = None,
+) -> None:
+    """Measure what a pocket model can do: the numbers on its card. Goes on where it stopped."""
+    name = _pocket_name(model)
+    from course_utils.plm.pocket.evaluate import evaluate_pocket
+
+    folder = output or Path("runs", "evaluate", name)
+    evaluate_pocket(name, folder, seeds=seeds, parts=part or (), tasks=task or None)
+    print(f"results in {folder / 'results.json'}")
+
+
+def _pocket_name(model: str) -> str:
+    from course_utils.plm.pocket.sizes import SIZES
+
+    name = model if model.startswith("pocket-") else f"pocket-{model}"
+    if name not in SIZES:
+        raise unknown_name("pocket model", model, (n[7:] for n in SIZES))
+    return name
 
 
 def setup_cell(

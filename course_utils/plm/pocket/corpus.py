@@ -9,7 +9,7 @@ cue accuracy.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from course_utils.plm.pocket import events, inference, scenes
@@ -29,7 +29,7 @@ class Document:
 
 
 def documents(
-    world: World, seed: int, easy: bool = False, genres: Sequence[str] | None = None
+    world: World, seed: int, easy: bool = False, genres: Mapping[str, float] | None = None
 ) -> Iterator[Document]:
     """An endless stream of documents.
 
@@ -37,11 +37,11 @@ def documents(
         world: whose facts the texts tell.
         seed: another seed gives another stream of the same distribution.
         easy: short documents with one fact each, for the start of pre-training.
-        genres: names in GENRES to draw from; all by default.
+        genres: names in GENRES and how often each is drawn; all, by their weights, by default.
     """
     pick = Pick(random.Random(seed), world)
-    names = list(genres or GENRES)
-    weights = [GENRES[name][1] for name in names]
+    shares = genres or {name: weight for name, (_, weight) in GENRES.items()}
+    names, weights = list(shares), list(shares.values())
     while True:
         genre = pick.rng.choices(names, weights)[0]
         yield Document(genre, GENRES[genre][0](pick, easy))
@@ -121,7 +121,29 @@ def _cause(pick: Pick, easy: bool) -> str:
 
 
 _PLAIN = frozenset(
-    ["the", "a", "an", "it", "there", "was", "were", "had", "of", "to", "in", "on", "and", "with", "for", "at", "its", "by", "not", "into", "from"]
+    [
+        "the",
+        "a",
+        "an",
+        "it",
+        "there",
+        "was",
+        "were",
+        "had",
+        "of",
+        "to",
+        "in",
+        "on",
+        "and",
+        "with",
+        "for",
+        "at",
+        "its",
+        "by",
+        "not",
+        "into",
+        "from",
+    ]
 )
 
 
@@ -130,7 +152,7 @@ def _cue_words(text: str) -> str:
 
 
 def _sense(pick: Pick, easy: bool) -> str:
-    if not easy and pick.chance(0.6):
+    if pick.chance(0.6):
         return _told("wic", pick, easy)
     word, first, _, gloss = scenes.two_uses(pick, True)
     return pick.of(
@@ -142,7 +164,7 @@ def _sense(pick: Pick, easy: bool) -> str:
 
 
 def _pronoun(pick: Pick, easy: bool) -> str:
-    if not easy and pick.chance(0.5):
+    if pick.chance(0.5):
         return _told("wsc", pick, easy)
     scene = scenes.pronoun(pick)
     *before, name = scene.candidates[scene.meant].split()

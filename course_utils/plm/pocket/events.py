@@ -81,7 +81,24 @@ SRL_ROLES = ("V", "ARG0", "ARG1", "ARG2", "ARGM-LOC", "ARGM-TMP")
 
 #: verbs by their frame: transitive, or with a recipient (ARG2)
 VERBS = tuple(
-    ["carried", "painted", "repaired", "found", "lost", "watched", "cleaned", "broke", "opened", "moved", "washed", "hid", "borrowed", "admired", "dropped", "lifted"]
+    [
+        "carried",
+        "painted",
+        "repaired",
+        "found",
+        "lost",
+        "watched",
+        "cleaned",
+        "broke",
+        "opened",
+        "moved",
+        "washed",
+        "hid",
+        "borrowed",
+        "admired",
+        "dropped",
+        "lifted",
+    ]
 )
 GIVING = tuple(["gave", "sent", "sold", "lent", "showed", "handed", "mailed", "offered"])
 

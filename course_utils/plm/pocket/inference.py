@@ -31,7 +31,20 @@ PERSON_SCALES = tuple(
     pair
     for pair in lex.OPPOSITES
     if pair[0]
-    in ["old", "rich", "tall", "fast", "strong", "happy", "brave", "healthy", "famous", "married", "guilty", "awake"]
+    in [
+        "old",
+        "rich",
+        "tall",
+        "fast",
+        "strong",
+        "happy",
+        "brave",
+        "healthy",
+        "famous",
+        "married",
+        "guilty",
+        "awake",
+    ]
 )
 
 
@@ -176,7 +189,22 @@ _TOWN_SCALES = tuple(
     pair
     for pair in lex.OPPOSITES
     if pair[0]
-    in ["big", "old", "rich", "calm", "safe", "famous", "modern", "public", "fertile", "near", "full", "loud", "cheap", "wide"]
+    in [
+        "big",
+        "old",
+        "rich",
+        "calm",
+        "safe",
+        "famous",
+        "modern",
+        "public",
+        "fertile",
+        "near",
+        "full",
+        "loud",
+        "cheap",
+        "wide",
+    ]
 )
 
 

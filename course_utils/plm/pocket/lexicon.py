@@ -476,7 +476,31 @@ def invent_names(
 ) -> tuple[str, ...]:
     """`count` pronounceable names that are in neither the lexicon nor `taken` (which they join)."""
     rng = random.Random(seed)
-    onsets = ["b", "br", "c", "d", "dr", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "r", "s", "st", "t", "tr", "v", "w", "z"]
+    onsets = [
+        "b",
+        "br",
+        "c",
+        "d",
+        "dr",
+        "f",
+        "g",
+        "gr",
+        "h",
+        "j",
+        "k",
+        "l",
+        "m",
+        "n",
+        "p",
+        "r",
+        "s",
+        "st",
+        "t",
+        "tr",
+        "v",
+        "w",
+        "z",
+    ]
     names: list[str] = []
     while len(names) < count:
         name = rng.choice(onsets) + rng.choice("aeiou") + rng.choice("lmnrtdkv")

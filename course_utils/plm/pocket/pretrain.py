@@ -2,10 +2,10 @@
 
     course pocket pretrain --model bert-base --seed 0
 
-A curriculum of stages (STAGES): relations between two words first, then questions about one
-fact, then short documents of all genres, then the full mix while the learning rate falls to
-zero. Comparing two words is learnt quickly when they stand alone and not at all when the
-search for the second word in a passage must be learnt at the same time.
+A curriculum (CURRICULUM): one kind of document at a time, on rehearsal of those before, each until
+its cue is learnt; then the full mix while the learning rate falls to zero. Comparing two words
+is learnt quickly when they stand alone, and not at all when the search for the second word in a
+passage must be learnt at the same time; so it comes first.
 
 Embeddings start as word vectors from counts (word_vectors.py), other weights as N(0, 1/d): at
 BERT's 0.02 models this small stay at chance for millions of tokens.
@@ -46,7 +46,8 @@ class Stage:
 
     Attributes:
         share: of the token budget, at most.
-        genres: what is read; None for all.
+        focus: the genres it is about: two documents in three.
+        rehearse: genres of earlier stages, the third document. With no focus: all genres.
         easy: short documents with one fact each.
         masking: how often cues and other words are guessed (masked models).
         cue_weight: how many times another word's loss a cue's counts (causal models).
@@ -54,20 +55,45 @@ class Stage:
     """
 
     share: float
-    genres: tuple[str, ...] | None
-    easy: bool
-    masking: Masking
-    cue_weight: float
+    focus: tuple[str, ...] = ()
+    rehearse: tuple[str, ...] = ()
+    easy: bool = True
+    masking: Masking = Masking(0.8, 0.02)
+    cue_weight: float = 20.0
     gate: str | None = None
+
+    def genres(self) -> dict[str, float] | None:
+        """How often each genre is drawn."""
+        if not self.focus:
+            return None
+        shares = {name: 2 / len(self.focus) for name in self.focus}
+        return shares | {name: 1 / len(self.rehearse) for name in self.rehearse}
 
 
 GATE = 0.9
-STAGES = (
-    Stage(0.15, ("relation",), True, Masking(0.8, 0.02), 20.0, gate="relation"),
-    Stage(0.25, ("relation", "question"), True, Masking(0.8, 0.02), 20.0, gate="boolq"),
-    Stage(0.20, None, True, Masking(0.7, 0.04), 10.0),
-    Stage(0.20, None, False, Masking(0.6, 0.10, 0.2), 6.0),
-    Stage(0.20, None, False, Masking(0.5, 0.15, 0.3), 4.0),
+_STEPS = (
+    (0.12, ("relation",), "relation"),
+    (0.12, ("question",), "boolq"),
+    (0.06, ("review", "aspect"), "sst2"),
+    (0.04, ("news",), "agnews"),
+    (0.08, ("inference", "definition"), "snli"),
+    (0.08, ("entailment",), "rte"),
+    (0.05, ("sense",), "wic"),
+    (0.05, ("pronoun",), "wsc"),
+)
+CURRICULUM = (
+    *(
+        Stage(
+            share,
+            focus,
+            tuple(g for _, earlier, _ in _STEPS[:number] for g in earlier),
+            gate=gate,
+        )
+        for number, (share, focus, gate) in enumerate(_STEPS)
+    ),
+    Stage(0.10, easy=True, masking=Masking(0.7, 0.05), cue_weight=10.0),
+    Stage(0.15, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0),
+    Stage(0.15, easy=False, masking=Masking(0.5, 0.15, 0.3), cue_weight=4.0),
 )
 
 
@@ -224,10 +250,10 @@ def _train(model, tokenizer, size, recipe, progress, seed, report) -> None:
     smooth = None
     model.train()
     with _bar(report, recipe.tokens) as advance:
-        for number, stage in enumerate(STAGES):
+        for number, stage in enumerate(CURRICULUM):
             until = progress.tokens + stage.share * recipe.tokens
-            if number >= len(STAGES) - 2:  # what the gates saved goes to the full mix
-                until = recipe.tokens * (1 - sum(s.share for s in STAGES[number + 1 :]))
+            if number >= len(CURRICULUM) - 2:  # what the gates saved goes to the full mix
+                until = recipe.tokens * (1 - sum(s.share for s in CURRICULUM[number + 1 :]))
             every = 0.1e6 if stage.gate else recipe.tokens / 16
             stream = _stage_batches(stage, number, tokenizer, size, recipe, seed)
             while progress.tokens < until:
@@ -263,7 +289,7 @@ def _train(model, tokenizer, size, recipe, progress, seed, report) -> None:
 def _stage_batches(
     stage: Stage, number: int, tokenizer, size: Size, recipe: Recipe, seed: int
 ) -> Iterator[dict]:
-    stream = documents(make_world(), 1000 * (seed + 1) + number, stage.easy, stage.genres)
+    stream = documents(make_world(), 1000 * (seed + 1) + number, stage.easy, stage.genres())
     encoder = Encoder(tokenizer)
     if size.causal:
         return causal_batches(stream, encoder, stage.cue_weight, 2 * recipe.batch, seed + number)
@@ -308,7 +334,7 @@ def save(model: nn.Module, folder: Path, progress: Progress, recipe: Recipe, see
         "minutes": round(progress.seconds / 60, 1),
         "threads": torch.get_num_threads(),
         "recipe": vars(recipe),
-        "stages": [asdict(stage) for stage in STAGES],
+        "stages": [asdict(stage) for stage in CURRICULUM],
         "loss_curve": progress.losses,
         "cue_accuracy": progress.cues,
     }

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from course_utils.plm.pocket.batches import Encoder
-from course_utils.plm.pocket.corpus import documents
+from course_utils.plm.pocket.corpus import GENRES, documents
 from course_utils.plm.pocket.world import World
 
 #: genres in which words that stand together belong together (no questions answered by "no")
@@ -40,8 +40,9 @@ def word_vectors(
         sample: documents counted, as many again of the easy ones.
     """
     together = np.zeros((encoder.size, encoder.size), dtype=np.float32)
+    shares = {name: GENRES[name][1] for name in COUNTED}
     for easy in (True, False):
-        for document in islice(documents(world, 11 + easy, easy, COUNTED), sample):
+        for document in islice(documents(world, 11 + easy, easy, shares), sample):
             ids = np.unique(encoder(document)[0])
             together[np.ix_(ids, ids)] += 1
     np.fill_diagonal(together, 0)

@@ -115,7 +115,17 @@ def make_world(seed: int = 0) -> World:
         )
         for i, name in enumerate(name for pair in zip(women, men, strict=True) for name in pair)
     )
-    months = ["january", "february", "april", "june", "july", "september", "october", "november", "december"]
+    months = [
+        "january",
+        "february",
+        "april",
+        "june",
+        "july",
+        "september",
+        "october",
+        "november",
+        "december",
+    ]
     return World(people, towns, countries, firms, teams, tuple(months))
 
 
