@@ -185,7 +185,7 @@ from course_utils.show import fill_mask_playground
 fill_mask_playground(bert, bert_tokenizer, f"{review} it was {{mask}} .", k=8)
 
 # %% [markdown]
-# More knowledge needs more parameters. Here is the same gap for three sizes.
+# Does knowing more take more parameters? **What do you expect** of the same gap in three sizes?
 
 # %%
 from course_utils.show import top_words
@@ -290,10 +290,10 @@ score_curves(
 )
 
 # %% [markdown]
-# Compare with your guess. In-context learning is an ability that grows with scale: the pocket PLM
-# was never large enough, nor its texts varied enough, to need it. Notebook 05 comes back to this.
-# What is true at every size: the order and the choice of demonstrations matter, so one draw is an
-# anecdote.
+# Compare with your guess. In GPT-3 the gain from demonstrations grew with the number of parameters
+# (Brown et al., 2020, figure 1.2); a pocket PLM stands at the far left of that curve. A later notebook comes
+# back to it. True at every size: which demonstrations are drawn, and in which order, matters. Each
+# small dot is one draw; a single one is an anecdote.
 
 # %% [markdown]
 # ## Learn from gradients: fine-tuning
@@ -405,7 +405,7 @@ for per_class in (4, 16, 64):
     curves["no pre-training"][per_class] = [few_shot_accuracy(per_class, s, False) for s in SEEDS]
 
 # %% [markdown]
-# For comparison, a prompt that sees **no** label at all (notebook 02 explains how).
+# For comparison, a prompt that sees **no** label at all.
 
 # %%
 from course_utils import PromptModel
@@ -425,7 +425,7 @@ score_curves(
 # %% [markdown]
 # The fresh head is the weak part: it has to learn from the few labels alone what a verdict is, while
 # the PLM already knows how to *say* one. Prompting asks in the form the PLM was pre-trained on. That
-# is the first half of this course (notebooks 02 to 05).
+# is the first half of this course.
 
 # %% [markdown]
 # ## Problem 2: PLMs are big
@@ -528,7 +528,7 @@ from course_utils.show import memory_playground
 memory_playground()
 
 # %% [markdown]
-# On the pocket PLM, what would a method train? Notebooks 06 to 13 take this table apart.
+# On the pocket PLM, what would a method train? The second half of the course takes this table apart.
 
 # %%
 from course_utils import FullFineTuning, HeadOnly, LoRA, SoftPrompt, attach
