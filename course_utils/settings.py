@@ -24,7 +24,7 @@ SIZES = (12e6, 60e6, 200e6, math.inf)
 LEARNING_RATES: dict[str, tuple[float, ...]] = {
     "FullFineTuning": (5e-4, 1e-4, 3e-5, 1e-5),
     "HeadOnly": (3e-3, 3e-3, 1e-3, 1e-3),
-    "LoRA": (3e-3, 1e-3, 5e-4, 3e-4),
+    "LoRA": (3e-3, 3e-3, 5e-4, 3e-4),
     "SoftPrompt": (1e-2, 1e-2, 1e-2, 5e-3),
 }
 OTHER_METHODS = (3e-3, 1e-3, 5e-4, 3e-4)
