@@ -146,3 +146,11 @@ def test_homework_without_nbgrader_says_what_to_install(tmp_path):
     )
     assert done.returncode == 2
     assert "peft-course-kit[homework]" in plain(done.stderr)
+
+
+def test_help_of_run_names_every_method():
+    from course_utils.tuning.methods import METHODS
+
+    shown = plain(CliRunner().invoke(app, ["run", "--help"]).output)
+    for name in METHODS:
+        assert name in shown

@@ -101,7 +101,10 @@ def run(
         Path | None, typer.Option(help="Folder with the task's own files (real tasks).")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="lora, soft-prompt, head-only, full-fine-tuning; none: only ask.")
+        str,
+        typer.Option(
+            help="lora, soft-prompt, head-only or full; none only asks, without training."
+        ),
     ] = "lora",
     set_: Annotated[
         list[str] | None,
