@@ -3,7 +3,7 @@
 1. Batches of similar length in an order that depends on seed and epoch only, so a resumed run
    sees the batches an uninterrupted one would have seen.
 2. Dev is scored with the kit's own evaluation; the best parameters are kept in memory and, with
-   an output folder, in best.safetensors.
+   an output folder, in best-STEP.safetensors.
 3. A checkpoint holds only what is trained, and appears under its name when it is complete.
 4. The loss is the mean over the batch the model itself returns, for any kind of model.
 5. Nothing is computed or written per step that nobody reads: short runs on small PLMs would
@@ -31,7 +31,6 @@ from course_utils.errors import CourseError
 from course_utils.records import read_json, write_json
 
 PARAMETERS = "trained.safetensors"
-BEST = "best.safetensors"
 HISTORY = "history.json"
 POOL = 50  # batches among which texts are sorted by length
 
@@ -109,7 +108,7 @@ class Watch(TrainerCallback):
         per_epoch: optimizer steps in an epoch.
         patience: scores without a new best before training stops; None never stops.
         keep_best: False keeps the last parameters instead.
-        folder: where checkpoints and best.safetensors go; None keeps nothing on disk.
+        folder: where checkpoints and the best parameters go; None keeps nothing on disk.
         bar: a tqdm bar to advance, or None.
     """
 
@@ -181,7 +180,7 @@ class Watch(TrainerCallback):
         if self.keep_best and (before is None or value > before["dev_score"]):
             self.best = trained_state(model)
             if self.folder is not None and state.is_world_process_zero:
-                save_tensors(self.best, self.folder / BEST)
+                save_tensors(self.best, best_file(self.folder, state.global_step))
         if self.bar is not None:
             self.bar.set_postfix(loss=f"{loss:.3f}", dev=f"{value:.3f}")
 
@@ -238,14 +237,18 @@ class CourseTrainer(Trainer):
         os.replace(partial, final)
         for old in checkpoints(final.parent)[:-1]:
             shutil.rmtree(old, ignore_errors=True)
+        # Only now: had the run died before, the former checkpoint would want its own best.
+        for old in final.parent.glob("best-*"):
+            if old != best_file(final.parent, self.watch.best_entry()["step"]):
+                old.unlink()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         folder = Path(resume_from_checkpoint)
         load_trained(self.model, load_file(folder / PARAMETERS), where=str(folder))
         saved = read_json(folder / HISTORY)
         self.watch.history, self.watch.earlier = saved["entries"], saved["seconds"]
-        best = folder.parent / BEST
-        if self.watch.keep_best and best.is_file():
+        if self.watch.keep_best:
+            best = best_file(folder.parent, self.watch.best_entry()["step"])
             self.watch.best = load_file(best)
 
 
@@ -259,7 +262,13 @@ def clean(folder: Path) -> None:
     """Removes what only a resume needs."""
     for path in [*folder.glob("checkpoint-*"), *folder.glob("partial-checkpoint-*")]:
         shutil.rmtree(path, ignore_errors=True)
-    (folder / BEST).unlink(missing_ok=True)
+    for path in folder.glob("best-*"):
+        path.unlink()
+
+
+def best_file(folder: Path, step: int) -> Path:
+    """Where the parameters of the best step are kept until the run is done."""
+    return folder / f"best-{step}.safetensors"
 
 
 def save_tensors(state: dict[str, torch.Tensor], path: Path) -> None:

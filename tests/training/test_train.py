@@ -177,7 +177,37 @@ class TestResume:
 
         monkeypatch.setattr(loop.Watch, "_score", fake)
         interrupted(monkeypatch, task, tokenizer, tmp_path, SETTINGS, 18, small.bert())
-        best = load_file(tmp_path / loop.BEST)
+        best = load_file(loop.best_file(tmp_path, 8))
+        resumed = run(task, tokenizer, output=tmp_path)
+        assert resumed.record.best_epoch == 1
+        assert all(torch.equal(p, best[n]) for n, p in resumed.model.named_parameters())
+
+    def test_a_break_between_a_new_best_and_its_checkpoint(
+        self, task, tokenizer, tmp_path, monkeypatch
+    ):
+        """The checkpoint left is an older one, and its own best is still there."""
+        real, calls = loop.CourseTrainer._save_checkpoint, []
+
+        def fail_second(self, *arguments):
+            calls.append(1)
+            if len(calls) == 2:
+                raise Stop
+            real(self, *arguments)
+
+        scores = iter([0.6, 0.9, 0.5, 0.5, 0.5])
+        score = loop.Watch._score
+
+        def fake(self, loss, state, model):
+            value = next(scores)
+            self.score_dev = lambda: value
+            score(self, loss, state, model)
+
+        monkeypatch.setattr(loop.Watch, "_score", fake)
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.CourseTrainer, "_save_checkpoint", fail_second)
+            with pytest.raises(Stop):
+                run(task, tokenizer, output=tmp_path)
+        best = load_file(loop.best_file(tmp_path, 8))
         resumed = run(task, tokenizer, output=tmp_path)
         assert resumed.record.best_epoch == 1
         assert all(torch.equal(p, best[n]) for n, p in resumed.model.named_parameters())
