@@ -23,7 +23,7 @@ import psutil
 from autograder.course_folder import CourseFolder, open_course, why_nbgrader_failed
 
 #: seconds for a whole notebook, beside the limit for each cell
-RUN_SECONDS = 600
+RUN_SECONDS = 900
 
 #: what nbgrader says when the student's process is gone, and when it can't be stopped
 DEAD, STUCK = ("DeadKernelError", "DeadKernel"), ("UnresponsiveKernelError", "CellTimeoutError")

@@ -16,8 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
-from nbformat import NotebookNode
-from nbgrader import utils
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -25,11 +23,9 @@ from autograder.course_folder import CourseFolder, add_roster, open_course
 from autograder.execution import RUN_SECONDS, Runner, Stopped
 from autograder.intake import Intake, take_in
 from autograder.release import release
-from autograder.results import Check, Result, load_result, save_result
+from autograder.results import Result, load_result, save_result
+from autograder.scores import read_scores
 from course_utils.errors import CourseError, unknown_name
-
-#: an answer cell with one of these has simply not been written, or stands on one that has not
-UNWRITTEN = "NotImplementedError"
 
 
 def grade(
@@ -212,7 +208,8 @@ class _Grader:
         return result
 
     def _grade(self, student: str, runner: Runner) -> Result:
-        folder = self.handed_in.get(student, self.course.root / "submitted" / student)
+        nothing = self.course.step("submitted", self.assignment, student)
+        folder = self.handed_in.get(student, nothing)
         mark = digest(folder, self.source)
         before = load_result(self.course, self.assignment, student)
         if before and before.digest == mark and before.status != "infra_error" and not self.regrade:
@@ -230,13 +227,17 @@ class _Grader:
             )
         if self._store(student, folder, intake):
             blank = replace(blank, digest=digest(folder, self.source))
-        outcome = runner.run(self.assignment, student)
-        if outcome.status == "infra_error":
-            outcome = runner.run(self.assignment, student)
+        result = self._run(blank, runner)
+        if result.status == "infra_error":  # ours, so it gets a second chance
+            result = self._run(blank, runner)
+        return result
+
+    def _run(self, blank: Result, runner: Runner) -> Result:
+        outcome = runner.run(self.assignment, blank.student)
         blank = replace(blank, seconds=round(outcome.seconds, 2), reason=outcome.reason)
         if outcome.status != "ran":
             return self._without_notebook(replace(blank, status=outcome.status, needs_person=True))
-        return self._scored(blank)
+        return read_scores(self.course, blank)
 
     def _store(self, student: str, folder: Path, intake: Intake) -> bool:
         """Put the repaired notebook where nbgrader looks for it; whether `folder` is that place."""
@@ -253,38 +254,6 @@ class _Grader:
         if folder != target and stamp.is_file():
             shutil.copyfile(stamp, target / stamp.name)
         return folder == target
-
-    def _scored(self, blank: Result) -> Result:
-        """Read the scores back from the gradebook, messages from the executed notebook."""
-        student = blank.student
-        path = self.course.step("autograded", self.assignment, student) / self.name
-        executed = nbformat.read(path, as_version=4)
-        with self.course.gradebook() as gradebook:
-            submission = gradebook.find_submission(self.assignment, student)
-            score, most = submission.score, submission.max_score
-            by_person = submission.needs_manual_grade
-            scores = {
-                grade.name: (grade.score, grade.max_score)
-                for notebook in submission.notebooks
-                for grade in notebook.grades
-            }
-        checks = tuple(
-            Check(name, scores[name][0] or 0.0, scores[name][1], _message(cell))
-            for cell in executed.cells
-            if utils.is_grade(cell)
-            for name in [cell.metadata["nbgrader"]["grade_id"]]
-            if name in scores
-        )
-        status, reason = _status(executed)
-        return replace(
-            blank,
-            status=status,
-            reason=reason,
-            score=score,
-            max_score=most,
-            checks=checks,
-            needs_person=by_person or status == "infra_error",
-        )
 
     def _without_notebook(self, result: Result, forget: bool = False) -> Result:
         """Record a submission that could not be run: zero in the gradebook, or no entry."""
@@ -314,39 +283,3 @@ def digest(folder: Path, source: bytes) -> str:
             mark.update(str(path.relative_to(folder)).encode() + b"\0")
             mark.update(hashlib.sha256(path.read_bytes()).digest())
     return mark.hexdigest()
-
-
-def _errors(cell: NotebookNode) -> list[NotebookNode]:
-    return [output for output in cell.get("outputs", []) if output.output_type == "error"]
-
-
-def _message(cell: NotebookNode) -> str:
-    """What a check says when it failed: the error's own words, without its traceback."""
-    for error in _errors(cell):
-        return (error.evalue if error.ename == "AssertionError" else _one_line(error)) or "failed"
-    return ""
-
-
-def _one_line(error: NotebookNode) -> str:
-    return f"{error.ename}: {error.evalue}".strip().splitlines()[0][:300].rstrip(": ")
-
-
-def _status(executed: NotebookNode) -> tuple[str, str]:
-    """The status of a notebook that ran, and the reason when it is not "graded".
-
-    Failing checks are what grading is about. An answer cell that can't even be defined is the
-    student's error; a locked set-up cell that fails before any such error is the grader's.
-    """
-    for cell in executed.cells:
-        for error in _errors(cell):
-            name = cell.metadata.get("nbgrader", {}).get("grade_id", "a cell of the student's")
-            if error.ename == "CellTimeoutError":
-                return "timeout", f"{name} took too long"
-    for cell in executed.cells:
-        for error in _errors(cell):
-            name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
-            if utils.is_solution(cell) and error.ename != UNWRITTEN:
-                return "student_error", f"{name}: {_one_line(error)}"
-            if utils.is_locked(cell) and not utils.is_grade(cell):
-                return "infra_error", f"{name}: {_one_line(error)}"
-    return "graded", ""

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from autograder.course_folder import CourseFolder, add_source, open_course, why_nbgrader_failed
-from autograder.nbgrader_config import CELL_SECONDS
+from autograder.nbgrader_config import LOCKED_SECONDS
 from course_utils.errors import CourseError
 
 #: the regions that students must not see, by nbgrader's markers
@@ -98,7 +98,8 @@ def run_cells(notebook: NotebookNode) -> NotebookNode:
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
-            timeout=CELL_SECONDS,
+            timeout=LOCKED_SECONDS,
+            startup_timeout=LOCKED_SECONDS,
             allow_errors=True,
             resources={"metadata": {"path": folder}},
         )

@@ -71,7 +71,7 @@ def tiny_class(tmp_path_factory) -> Path:
         tiny.write_class(root / "in", stub)
         roster = root / "roster.csv"
         roster.write_text("student_id\nabsent\n" + "\n".join(tiny.CLASS) + "\n", "utf-8")
-        grade("tiny", root / "course", root / "in", roster=roster, jobs=2, seconds=25)
+        grade("tiny", root / "course", root / "in", roster=roster, jobs=2, seconds=40)
 
     return shared(tmp_path_factory, "tiny-class", make)
 

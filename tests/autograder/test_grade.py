@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 
+import nbformat
 import psutil
 import pytest
 import tiny_homework as tiny
@@ -14,8 +16,10 @@ from autograder.course_folder import open_course
 from autograder.execution import Runner, Stopped
 from autograder.feedback import feedback
 from autograder.grade import grade
+from autograder.nbgrader_config import cell_seconds
 from autograder.release import release
 from autograder.results import load_result, load_results
+from autograder.scores import _status
 from course_utils.errors import CourseError
 
 
@@ -99,6 +103,32 @@ def test_submissions_lying_in_the_course_folder(course_dir, hand_in):
     again = grade("tiny", course_dir, progress=False)
     assert [result.score for result in first] == [4]
     assert again == first
+
+
+def test_work_for_another_assignment_does_not_count(course_dir, hand_in, tmp_path):
+    folder = hand_in("ann", **tiny.SOLUTIONS)
+    shutil.copytree(folder / "ann", course_dir / "submitted" / "ann" / "other")
+    (tmp_path / "roster.csv").write_text("student_id\nann\n", "utf-8")
+    (result,) = grade("tiny", course_dir, roster=tmp_path / "roster.csv", progress=False)
+    assert result.status == "missing"
+
+
+def test_a_slow_set_up_is_the_graders_trouble():
+    def cell(grade_id: str, solution: bool, errors: list[str]):
+        meta = {"grade_id": grade_id, "solution": solution, "grade": False, "locked": not solution}
+        outputs = [nbformat.v4.new_output("error", ename=name) for name in errors]
+        return nbformat.v4.new_code_cell("", metadata={"nbgrader": meta}, outputs=outputs)
+
+    slow = cell("setup", False, ["CellTimeoutError"])
+    answer = cell("double", True, ["CellTimeoutError"])
+    assert cell_seconds(slow) > cell_seconds(answer)
+    assert _status(nbformat.v4.new_notebook(cells=[slow, answer]))[0] == "infra_error"
+    assert _status(nbformat.v4.new_notebook(cells=[answer]))[0] == "timeout"
+    assert _status(nbformat.v4.new_notebook(cells=[cell("x", True, ["NameError"])]))[0] == (
+        "student_error"
+    )
+    unwritten = cell("x", True, ["NotImplementedError"])
+    assert _status(nbformat.v4.new_notebook(cells=[unwritten])) == ("graded", "")
 
 
 def test_points_given_by_a_person_count(course_dir, hand_in):
