@@ -80,27 +80,25 @@ def _name(pick: Pick, part: str) -> tuple[list[str], str | None]:
 SRL_ROLES = ("V", "ARG0", "ARG1", "ARG2", "ARGM-LOC", "ARGM-TMP")
 
 #: verbs by their frame: transitive, or with a recipient (ARG2)
-VERBS = tuple(
-    [
-        "carried",
-        "painted",
-        "repaired",
-        "found",
-        "lost",
-        "watched",
-        "cleaned",
-        "broke",
-        "opened",
-        "moved",
-        "washed",
-        "hid",
-        "borrowed",
-        "admired",
-        "dropped",
-        "lifted",
-    ]
+VERBS = (
+    "carried",
+    "painted",
+    "repaired",
+    "found",
+    "lost",
+    "watched",
+    "cleaned",
+    "broke",
+    "opened",
+    "moved",
+    "washed",
+    "hid",
+    "borrowed",
+    "admired",
+    "dropped",
+    "lifted",
 )
-GIVING = tuple(["gave", "sent", "sold", "lent", "showed", "handed", "mailed", "offered"])
+GIVING = ("gave", "sent", "sold", "lent", "showed", "handed", "mailed", "offered")
 
 
 def roles(pick: Pick, ood: bool = False) -> tuple[list[str], int, list[str]]:

@@ -2,10 +2,8 @@
 
     course pocket pretrain --model bert-base --seed 0
 
-A curriculum (CURRICULUM): one kind of document at a time, on rehearsal of those before, each until
-its cue is learnt; then the full mix while the learning rate falls to zero. Comparing two words
-is learnt quickly when they stand alone, and not at all when the search for the second word in a
-passage must be learnt at the same time; so it comes first.
+The documents come in the order of a curriculum (curriculum.py); the learning rate falls to zero
+while the full mix is read.
 
 Embeddings start as word vectors from counts (word_vectors.py), other weights as N(0, 1/d): at
 BERT's 0.02 models this small stay at chance for millions of tokens.
@@ -28,73 +26,16 @@ from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadMode
 from course_utils.plm.pocket.batches import (
     IGNORE,
     Encoder,
-    Masking,
     causal_batches,
     masked_batches,
 )
 from course_utils.plm.pocket.corpus import documents
 from course_utils.plm.pocket.cues import cue_accuracies
+from course_utils.plm.pocket.curriculum import CURRICULUM, GATE, Stage
 from course_utils.plm.pocket.sizes import SIZES, Size
 from course_utils.plm.pocket.tokenizer import MAX_LENGTH, save_tokenizer
 from course_utils.plm.pocket.word_vectors import word_vectors
 from course_utils.plm.pocket.world import make_world
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the curriculum.
-
-    Attributes:
-        share: of the token budget, at most.
-        focus: the genres it is about: two documents in three.
-        rehearse: genres of earlier stages, the third document. With no focus: all genres.
-        easy: short documents with one fact each.
-        masking: how often cues and other words are guessed (masked models).
-        cue_weight: how many times another word's loss a cue's counts (causal models).
-        gate: the cue that ends the stage early, once `GATE` of its answers are right.
-    """
-
-    share: float
-    focus: tuple[str, ...] = ()
-    rehearse: tuple[str, ...] = ()
-    easy: bool = True
-    masking: Masking = Masking(0.8, 0.02)
-    cue_weight: float = 20.0
-    gate: str | None = None
-
-    def genres(self) -> dict[str, float] | None:
-        """How often each genre is drawn."""
-        if not self.focus:
-            return None
-        shares = {name: 2 / len(self.focus) for name in self.focus}
-        return shares | {name: 1 / len(self.rehearse) for name in self.rehearse}
-
-
-GATE = 0.9
-_STEPS = (
-    (0.12, ("relation",), "relation"),
-    (0.12, ("question",), "boolq"),
-    (0.06, ("review", "aspect"), "sst2"),
-    (0.04, ("news",), "agnews"),
-    (0.08, ("inference", "definition"), "snli"),
-    (0.08, ("entailment",), "rte"),
-    (0.05, ("sense",), "wic"),
-    (0.05, ("pronoun",), "wsc"),
-)
-CURRICULUM = (
-    *(
-        Stage(
-            share,
-            focus,
-            tuple(g for _, earlier, _ in _STEPS[:number] for g in earlier),
-            gate=gate,
-        )
-        for number, (share, focus, gate) in enumerate(_STEPS)
-    ),
-    Stage(0.10, easy=True, masking=Masking(0.7, 0.05), cue_weight=10.0),
-    Stage(0.15, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0),
-    Stage(0.15, easy=False, masking=Masking(0.5, 0.15, 0.3), cue_weight=4.0),
-)
 
 
 @dataclass(frozen=True)
@@ -105,14 +46,14 @@ class Recipe:
         tokens: budget in tokens (padding counts).
         batch: tokens in a batch.
         peak: learning rate of a model of width 128; others scale by sqrt(128 / d).
-        warmup: steps in which the learning rate rises.
+        warmup: steps in which the learning rate rises, at the start of each stage.
         weight_decay: on matrices.
         decay_share: share of the budget in which the learning rate falls to zero.
     """
 
     tokens: float
     batch: int = 640
-    peak: float = 1e-3
+    peak: float = 5e-4
     warmup: int = 200
     weight_decay: float = 0.01
     decay_share: float = 0.4
@@ -188,7 +129,16 @@ def causal_loss(model: GPT2LMHeadModel, batch: dict[str, torch.Tensor]) -> torch
 
 
 def rate(recipe: Recipe, width: int, step: int, done: float) -> float:
-    """Learning rate at a step, `done` of the budget spent: warm-up, constant, linear to zero."""
+    """Learning rate: warm-up, constant, linear to zero.
+
+    Args:
+        recipe: the settings.
+        width: d.
+        step: counted from the start of the stage. Each stage warms up anew: Adam's estimate of
+            the gradients' size is that of documents already learnt, and at full rate the first
+            new ones would throw the model back to chance.
+        done: share of the budget spent.
+    """
     peak = recipe.peak * math.sqrt(128 / width)
     fall = min(1.0, (1.0 - done) / recipe.decay_share)
     return peak * min(1.0, (step + 1) / recipe.warmup) * fall
@@ -255,13 +205,14 @@ def _train(model, tokenizer, size, recipe, progress, seed, report) -> None:
             if number >= len(CURRICULUM) - 2:  # what the gates saved goes to the full mix
                 until = recipe.tokens * (1 - sum(s.share for s in CURRICULUM[number + 1 :]))
             every = 0.1e6 if stage.gate else recipe.tokens / 16
+            begun = progress.steps
             stream = _stage_batches(stage, number, tokenizer, size, recipe, seed)
             while progress.tokens < until:
                 batch = {k: v.to(device) for k, v in next(stream).items()}
                 spent = batch["input_ids"].numel()
                 done = progress.tokens / recipe.tokens
                 for group in optimizer.param_groups:
-                    group["lr"] = rate(recipe, size.width, progress.steps, done)
+                    group["lr"] = rate(recipe, size.width, progress.steps - begun, done)
                 with torch.autocast(device.type, torch.bfloat16, enabled=half):
                     loss = loss_of(model, batch)
                 optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,92 @@
+"""Pre-training: the recipe runs, repeats itself, and the shipped weights are what they claim."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from course_utils.plm import load_plm
+from course_utils.plm.names import POCKET_MODELS, pocket_folder
+from course_utils.plm.pocket.cues import cue_accuracies
+from course_utils.plm.pocket.curriculum import CURRICULUM
+from course_utils.plm.pocket.pretrain import Recipe, build_model, pretrain, rate
+from course_utils.plm.pocket.sizes import SIZES
+from course_utils.plm.pocket.tokenizer import build_tokenizer
+from course_utils.tasks import load_task
+
+SHIPPED = [name for name in POCKET_MODELS if (pocket_folder(name) / "model.safetensors").exists()]
+
+
+def test_names_and_sizes_agree():
+    assert set(SIZES) == set(POCKET_MODELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("pocket-bert-tiny", 0.15e6, 0.3e6),
+        ("pocket-bert-base", 0.9e6, 1.4e6),
+        ("pocket-bert-large", 4.5e6, 6e6),
+        ("pocket-gpt2", 1e6, 4e6),
+    ],
+)
+def test_sizes_are_as_announced(name, low, high):
+    model = build_model(SIZES[name], len(build_tokenizer()), 0)
+    assert low < sum(p.numel() for p in model.parameters()) < high
+
+
+def test_the_curriculum_spends_the_budget():
+    assert sum(stage.share for stage in CURRICULUM) == pytest.approx(1.0)
+
+
+def test_learning_rate_rises_stays_and_falls_to_zero():
+    recipe = Recipe(tokens=1e6)
+    assert rate(recipe, 128, 0, 0.0) == pytest.approx(recipe.peak / recipe.warmup)
+    assert rate(recipe, 128, 1000, 0.3) == pytest.approx(recipe.peak)
+    assert rate(recipe, 128, 1000, 1.0) == 0
+    assert rate(recipe, 32, 1000, 0.3) == pytest.approx(2 * recipe.peak)
+
+
+@pytest.mark.parametrize("name", ["pocket-bert-tiny", "pocket-gpt2"])
+def test_a_run_repeats_itself_and_loads(tmp_path, name):
+    for folder in ("first", "again"):
+        pretrain(name, tmp_path / folder, tokens=0.012, device="cpu", report=False)
+    first, again = (load_file(tmp_path / f / "model.safetensors") for f in ("first", "again"))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert {t.dtype for t in first.values()} == {torch.float16}
+    model, tokenizer = load_plm(str(tmp_path / "first"))
+    assert next(model.parameters()).dtype == torch.float32
+    assert len(tokenizer) == model.config.vocab_size
+    card = json.loads((tmp_path / "first" / "card.json").read_text())
+    assert card["tokens"] >= 12_000
+    assert card["seed"] == 0
+
+
+def test_all_models_ship():
+    assert list(POCKET_MODELS) == SHIPPED
+
+
+def test_weights_together_are_small():
+    files = [f for name in SHIPPED for f in pocket_folder(name).iterdir()]
+    assert sum(f.stat().st_size for f in files) <= 25e6
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_load_as_float32(name):
+    stored = load_file(pocket_folder(name) / "model.safetensors")
+    assert {t.dtype for t in stored.values()} == {torch.float16}
+    model, _ = load_plm(name)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_the_base_model_answers_without_training():
+    """On each, at least 15 points above the majority class, over the wordings it has read."""
+    model, tokenizer = load_plm("pocket-bert-base")
+    tasks = ("sst2", "agnews", "snli", "boolq")
+    measured = cue_accuracies(model, tokenizer, only=tasks, examples=400)
+    for task in tasks:
+        assert measured[task] > load_task(f"pocket/{task}").majority("test") + 0.15, measured
