@@ -49,6 +49,7 @@ class Recipe:
         warmup: steps in which the learning rate rises, at the start of each stage.
         weight_decay: on matrices.
         decay_share: share of the budget in which the learning rate falls to zero.
+        counted: documents behind the word vectors.
     """
 
     tokens: float
@@ -57,6 +58,7 @@ class Recipe:
     warmup: int = 200
     weight_decay: float = 0.01
     decay_share: float = 0.4
+    counted: int = 50_000
 
 
 @dataclass
@@ -161,6 +163,7 @@ def pretrain(
     *,
     seed: int = 0,
     tokens: float | None = None,
+    recipe: Recipe | None = None,
     device: str | None = None,
     report: bool = True,
 ) -> Progress:
@@ -171,18 +174,21 @@ def pretrain(
         folder: where the transformers folder is written.
         seed: of initialisation, corpus stream and masking.
         tokens: budget in millions of tokens; the size's own by default.
+        recipe: all settings at once, instead of `tokens`.
         device: "cpu" or "cuda"; CUDA where there is one by default.
         report: show a progress bar.
     """
     size = SIZES[name]
+    recipe = recipe or Recipe(tokens=(tokens or size.tokens) * 1e6)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = save_tokenizer(folder, size.causal)
     model = build_model(size, len(tokenizer), seed)
-    vectors = word_vectors(make_world(), Encoder(tokenizer), size.width, seed=seed)
+    vectors = word_vectors(
+        make_world(), Encoder(tokenizer), size.width, seed=seed, sample=recipe.counted
+    )
     model.get_input_embeddings().weight.data.copy_(vectors)
     model.to(device)
-    recipe = Recipe(tokens=(tokens or size.tokens) * 1e6)
     progress = Progress()
     _train(model, tokenizer, size, recipe, progress, seed, report)
     save(model, folder, progress, recipe, seed)

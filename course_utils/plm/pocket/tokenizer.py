@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import string
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
@@ -31,7 +32,8 @@ def plain(marked: str) -> str:
     )
 
 
-def vocabulary(world_seed: int = 0, sample: int = 120_000) -> list[str]:
+@cache
+def vocabulary(world_seed: int = 0, sample: int = 120_000) -> tuple[str, ...]:
     """The tokens in id order: special tokens, characters, then words by falling frequency.
 
     Args:
@@ -52,7 +54,7 @@ def vocabulary(world_seed: int = 0, sample: int = 120_000) -> list[str]:
     words = sorted(
         (w for w in counts if w not in known and w.isalpha()), key=lambda w: (-counts[w], w)
     )
-    return tokens + words
+    return (*tokens, *words)
 
 
 def build_tokenizer(causal: bool = False, world_seed: int = 0) -> PreTrainedTokenizerFast:

@@ -46,14 +46,14 @@ def word_vectors(
             ids = np.unique(encoder(document)[0])
             together[np.ix_(ids, ids)] += 1
     np.fill_diagonal(together, 0)
-    matrix = torch.from_numpy(_ppmi(together))  # (V, V)
+    matrix = torch.from_numpy(_ppmi(together)).double()  # (V, V)
     values, vectors = torch.linalg.eigh(matrix)
     largest = values.abs().argsort(descending=True)[:width]
     embedding = vectors[:, largest] * values[largest].abs().sqrt()  # (V, d)
     embedding = embedding - embedding.mean(0)
     generator = torch.Generator().manual_seed(seed)
     rotation, _ = torch.linalg.qr(torch.randn(width, width, generator=generator))
-    embedding = embedding @ rotation
+    embedding = embedding.float() @ rotation
     unseen = torch.from_numpy(together.sum(1) == 0)
     embedding[unseen] = torch.randn(int(unseen.sum()), width, generator=generator)
     return embedding / embedding.norm(dim=1, keepdim=True)

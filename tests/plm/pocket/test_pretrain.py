@@ -52,8 +52,9 @@ def test_learning_rate_rises_stays_and_falls_to_zero():
 
 @pytest.mark.parametrize("name", ["pocket-bert-tiny", "pocket-gpt2"])
 def test_a_run_repeats_itself_and_loads(tmp_path, name):
+    recipe = Recipe(tokens=12_000, counted=300)
     for folder in ("first", "again"):
-        pretrain(name, tmp_path / folder, tokens=0.012, device="cpu", report=False)
+        pretrain(name, tmp_path / folder, recipe=recipe, device="cpu", report=False)
     first, again = (load_file(tmp_path / f / "model.safetensors") for f in ("first", "again"))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert {t.dtype for t in first.values()} == {torch.float16}
