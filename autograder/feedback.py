@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from autograder.course_folder import CourseFolder, open_course, why_nbgrader_failed
@@ -56,11 +57,11 @@ def _write(course: CourseFolder, api, result: Result) -> Path:
     page = None
     if any(course.step("autograded", result.assignment, result.student).glob("*.ipynb")):
         outcome = api.generate_feedback(result.assignment, result.student, force=True)
-        if not outcome["success"]:
-            raise CourseError(
-                f"nbgrader wrote no feedback for {result.student}: {why_nbgrader_failed(outcome)}"
-            )
-        page = course.notebook_name(result.assignment).replace(".ipynb", ".html")
+        if outcome["success"]:
+            page = course.notebook_name(result.assignment).replace(".ipynb", ".html")
+        else:
+            note = f"nbgrader wrote no page of the notebook: {why_nbgrader_failed(outcome)}"
+            result = replace(result, notes=(*result.notes, note))
     folder.mkdir(parents=True, exist_ok=True)
     summary = folder / "summary.html"
     summary.write_text(summary_page(result, page), "utf-8")

@@ -108,7 +108,11 @@ def _handed_in(
     taken = {path.parent.name: path for path in course.root.glob(f"submitted/*/{assignment}")}
     if submissions is None:
         return taken
-    entries = [path for path in Path(submissions).iterdir() if not path.name.startswith(".")]
+    entries = [
+        path
+        for path in Path(submissions).resolve().iterdir()
+        if not path.name.startswith((".", "__MACOSX"))
+    ]
     folders = {path.name: path for path in entries if path.is_dir()}
     files = {path.stem: path for path in entries if path.suffix == ".ipynb" and path.is_file()}
     return (

@@ -103,8 +103,7 @@ def read_notebook(path: Path) -> NotebookNode:
             raise ValueError(f"cell {number} is not a notebook cell")
         _complete(cell, number)
     data.update(nbformat=4, nbformat_minor=5)
-    if not isinstance(data.get("metadata"), dict):
-        data["metadata"] = {}
+    data["metadata"] = {}  # the released notebook's is put in its place
     notebook = nbformat.from_dict(data)
     try:
         nbformat.validate(notebook)
@@ -118,10 +117,14 @@ def _complete(cell: dict, number: int) -> None:
     source = cell.get("source", "")
     cell["source"] = "".join(map(str, source)) if isinstance(source, list) else str(source)
     cell["id"] = f"cell-{number}"
-    if not isinstance(cell.get("metadata"), dict):
-        cell["metadata"] = {}
-    if not isinstance(cell["metadata"].get("nbgrader", {}), dict):
-        del cell["metadata"]["nbgrader"]
+    given = cell["metadata"] if isinstance(cell.get("metadata"), dict) else {}
+    kept = {"nbgrader": dict, "deletable": bool, "editable": bool}
+    cell["metadata"] = {
+        name: given[name] for name, kind in kept.items() if isinstance(given.get(name), kind)
+    }
+    tags = given.get("tags")
+    if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
+        cell["metadata"]["tags"] = sorted(set(tags))
     cell.pop("attachments", None)
     cell.pop("outputs", None)
     cell.pop("execution_count", None)
@@ -132,6 +135,7 @@ def _complete(cell: dict, number: int) -> None:
 def repair(notebook: NotebookNode, released: NotebookNode) -> list[str]:
     """Make the graded cells of `notebook` those of `released`; returns what was done."""
     notes: list[str] = []
+    notebook.metadata = nbformat.from_dict(released.metadata)
     known = _by_id(released, lambda meta: True)
     _restore_metadata(notebook, known, notes)
     _set_copies_free(notebook, known, notes)

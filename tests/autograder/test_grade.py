@@ -101,8 +101,9 @@ def test_submissions_lying_in_the_course_folder(course_dir, hand_in):
     (place / "tiny.ipynb").rename(place / "my tiny.ipynb")
     first = grade("tiny", course_dir, progress=False)
     again = grade("tiny", course_dir, progress=False)
+    named = grade("tiny", course_dir, course_dir / "submitted", progress=False)
     assert [result.score for result in first] == [4]
-    assert again == first
+    assert first == again == named
 
 
 def test_work_for_another_assignment_does_not_count(course_dir, hand_in, tmp_path):

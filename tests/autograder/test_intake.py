@@ -177,3 +177,14 @@ def test_colab_shape(folder, handed, released):
     assert ids(intake.notebook) == WHOLE
     assert intake.notes == ()
     nbformat.validate(intake.notebook)
+
+
+def test_strange_metadata_is_left_behind(folder, handed, released):
+    handed.metadata["language_info"] = {"name": 7, "pygments_lexer": ["no"]}
+    handed.metadata["widgets"] = {"state": None}
+    for cell in handed.cells:
+        cell.metadata |= {"tags": "training", "collapsed": None, "name": 3, "jupyter": []}
+    write(folder, handed)
+    intake = take_in(folder, "tiny.ipynb", released)
+    assert intake.notebook.metadata == released.metadata
+    assert [c.metadata for c in intake.notebook.cells] == [c.metadata for c in released.cells]
