@@ -15,6 +15,8 @@ from itertools import islice
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import eigsh
 
 from course_utils.plm.pocket.batches import Encoder
 from course_utils.plm.pocket.corpus import GENRES, documents
@@ -46,10 +48,10 @@ def word_vectors(
             ids = np.unique(encoder(document)[0])
             together[np.ix_(ids, ids)] += 1
     np.fill_diagonal(together, 0)
-    matrix = torch.from_numpy(_ppmi(together)).double()  # (V, V)
-    values, vectors = torch.linalg.eigh(matrix)
-    largest = values.abs().argsort(descending=True)[:width]
-    embedding = vectors[:, largest] * values[largest].abs().sqrt()  # (V, d)
+    matrix = csr_array(_ppmi(together), dtype=np.float64)  # (V, V)
+    # a fixed start vector: the same vectors in every run
+    values, vectors = eigsh(matrix, k=width, which="LM", v0=np.ones(encoder.size))
+    embedding = torch.from_numpy(vectors * np.sqrt(np.abs(values)))  # (V, d)
     embedding = embedding - embedding.mean(0)
     generator = torch.Generator().manual_seed(seed)
     rotation, _ = torch.linalg.qr(torch.randn(width, width, generator=generator))
