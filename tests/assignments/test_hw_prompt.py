@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
+from pathlib import Path
+
 import pytest
 from hw_prompt_answers import RIGHT, WRONG
 
 from autograder.sample_class import solutions
+from course_utils.plm import pocket
 
 
 def test_instructors_answers_pass_every_check(judge):
@@ -50,3 +56,24 @@ def test_unwritten_answer_raises_only_not_implemented(judge, original, cell):
 def test_every_hidden_check_catches_something_that_looks_right():
     caught = {wrong.cell for wrong in WRONG if wrong.caught == "hidden"}
     assert caught == set(RIGHT)
+
+
+@pytest.mark.skipif(
+    not (Path(pocket.__file__).parent / "weights" / "pocket-bert-base").is_dir(),
+    reason="the pocket models are not in this checkout",
+)
+def test_from_top_to_bottom_with_the_pocket_model(original):
+    """Cells outside the checks run too, and show what the text around them says."""
+    space: dict[str, object] = {}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for cell in original.cells:
+            if cell.cell_type == "code":
+                exec(compile(cell.source, cell.id, "exec"), space)
+    text = printed.getvalue()
+    losses = [float(loss) for loss in re.findall(r"loss ([0-9.]+)", text)]
+    assert losses[-1] < 0.7 * losses[0], "the training reviews are soon learnt"
+    shown = [float(number) for number in re.findall(r"^([0-9.]+) positive", text, re.M)]
+    assert len(shown) == 8
+    delicious, stale, _, lovely = shown[:4]
+    assert min(delicious, lovely) > 0.5 > stale, "what the prompt of words shows"

@@ -801,7 +801,7 @@ truth = torch.tensor([label for _, label in training])
 plm, tokenizer = load_plm("pocket-bert")
 for parameter in plm.parameters():
     parameter.requires_grad_(False)
-soft_prompt = SoftPrompt(plm.get_input_embeddings(), length=8)
+soft_prompt = SoftPrompt(plm.get_input_embeddings(), length=8, start=200)  # eight words
 label_words = [tokenizer.convert_tokens_to_ids(words) for words in (["bad"], ["good"])]
 
 
@@ -813,7 +813,7 @@ def scores_of(texts: list[str]) -> torch.Tensor:
     return label_scores(logits, gaps, label_words)
 
 
-optimizer = torch.optim.AdamW(soft_prompt.parameters(), lr=0.01)
+optimizer = torch.optim.AdamW(soft_prompt.parameters(), lr=0.02)
 for step in range(31):
     loss = nn.functional.cross_entropy(scores_of(training_texts), truth)
     optimizer.zero_grad()
