@@ -282,6 +282,8 @@ class _bar:
 def save(model: nn.Module, folder: Path, progress: Progress, recipe: Recipe, seed: int) -> None:
     """Write the model in fp16 and its card."""
     model.to("cpu").half().save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors writes for its owner alone; a package is for everyone
     card = {
         "parameters": sum(p.numel() for p in model.parameters()),
         "world_seed": 0,
