@@ -74,8 +74,8 @@ layer_diagram(title="One layer of a frozen PLM, and where Δh can come from")
 # GPT-2 or T5. **Pocket numbers show how things work; they are not results about large PLMs.** That
 # is why every one of them is labelled *pocket*.
 #
-# **3. Homework is judged by what your code does.** Some checks you can see, some you can't. They run
-# in a sandbox, and the verdict is reached outside it.
+# **3. Homework is judged by what your code does.** Some checks you can see, some you can't; a check
+# asks your code for shapes, values and gradients, not for how it is written.
 
 # %% [markdown]
 # ## Load a PLM
