@@ -34,12 +34,14 @@ def pocket_pretrain(
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; what there is.")] = None,
 ) -> None:
-    """Pre-train a pocket model from its seed, as the shipped ones were."""
+    """Pre-train a pocket model from its seed. An interrupted run goes on where it was."""
     name = _pocket_name(model)
     folder = output or Path("runs", "pocket", name)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    from course_utils.plm.pocket.pretrain import CHECKPOINT, pretrain
+
+    used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if used and not (folder / CHECKPOINT).is_file():
         raise CourseError(f"{str(folder)!r} is not an empty folder: name another --output.")
-    from course_utils.plm.pocket.pretrain import pretrain
 
     pretrain(name, folder, seed=seed, tokens=tokens, device=device)
     print(f"{name} written to {folder}")

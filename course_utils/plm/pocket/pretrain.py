@@ -13,29 +13,29 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
-from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
 
-from course_utils.plm.pocket.batches import (
-    IGNORE,
-    Encoder,
-    causal_batches,
-    masked_batches,
-)
+from course_utils.errors import CourseError
+from course_utils.plm.pocket.batches import Encoder, causal_batches, masked_batches
 from course_utils.plm.pocket.corpus import documents
 from course_utils.plm.pocket.cues import cue_accuracies
 from course_utils.plm.pocket.curriculum import CURRICULUM, GATE, Stage
-from course_utils.plm.pocket.sizes import SIZES, Size
-from course_utils.plm.pocket.tokenizer import MAX_LENGTH, save_tokenizer
+from course_utils.plm.pocket.objectives import build_model, causal_loss, masked_loss, optimiser
+from course_utils.plm.pocket.sizes import SIZES
+from course_utils.plm.pocket.tokenizer import save_tokenizer
 from course_utils.plm.pocket.word_vectors import word_vectors
 from course_utils.plm.pocket.world import make_world
+
+CHECKPOINT = "pretraining.pt"
+CHECKPOINT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -72,64 +72,6 @@ class Progress:
     cues: list[dict] = field(default_factory=list)
 
 
-def build_model(size: Size, vocabulary: int, seed: int) -> nn.Module:
-    """A randomly initialised pocket model.
-
-    Args:
-        size: its architecture.
-        vocabulary: number of tokens V.
-        seed: of the initialisation.
-    """
-    torch.manual_seed(seed)
-    std = 1 / math.sqrt(size.width)
-    if size.causal:
-        config = GPT2Config(
-            vocab_size=vocabulary,
-            n_positions=MAX_LENGTH,
-            n_embd=size.width,
-            n_layer=size.layers,
-            n_head=size.heads,
-            initializer_range=std,
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            bos_token_id=2,
-            eos_token_id=3,
-            pad_token_id=0,
-        )
-        return GPT2LMHeadModel(config)
-    config = BertConfig(
-        vocab_size=vocabulary,
-        max_position_embeddings=MAX_LENGTH,
-        hidden_size=size.width,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        intermediate_size=4 * size.width,
-        initializer_range=std,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        pad_token_id=0,
-    )
-    return BertForMaskedLM(config)
-
-
-def masked_loss(model: BertForMaskedLM, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Mean cross-entropy over the words to be guessed; the LM head runs at those only."""
-    labels = batch.pop("labels")
-    hidden = model.bert(**batch).last_hidden_state  # (B, T, d)
-    at = labels != IGNORE
-    return F.cross_entropy(model.cls(hidden[at]), labels[at])
-
-
-def causal_loss(model: GPT2LMHeadModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Weighted mean cross-entropy of the next token."""
-    logits = model(input_ids=batch["input_ids"]).logits[:, :-1]  # (B, T-1, V)
-    weights = batch["weights"][:, 1:].reshape(-1)
-    targets = batch["labels"][:, 1:].reshape(-1)
-    losses = F.cross_entropy(logits.reshape(len(targets), -1), targets, reduction="none")
-    return (losses * weights).sum() / weights.sum()
-
-
 def rate(recipe: Recipe, width: int, step: int, done: float) -> float:
     """Learning rate: warm-up, constant, linear to zero.
 
@@ -146,17 +88,6 @@ def rate(recipe: Recipe, width: int, step: int, done: float) -> float:
     return peak * min(1.0, (step + 1) / recipe.warmup) * fall
 
 
-def optimiser(model: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW with decay on matrices only (not on biases and norms)."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=True)
-
-
 def pretrain(
     name: str,
     folder: Path,
@@ -169,6 +100,8 @@ def pretrain(
 ) -> Progress:
     """Pre-train a pocket model and write it, its tokenizer and its card into `folder`.
 
+    An interrupted run goes on from its last checkpoint and ends as it would have.
+
     Args:
         name: a key of SIZES.
         folder: where the transformers folder is written.
@@ -177,95 +110,174 @@ def pretrain(
         recipe: all settings at once, instead of `tokens`.
         device: "cpu" or "cuda"; CUDA where there is one by default.
         report: show a progress bar.
+
+    Raises:
+        CourseError: the folder holds the checkpoint of another run.
     """
-    size = SIZES[name]
-    recipe = recipe or Recipe(tokens=(tokens or size.tokens) * 1e6)
+    recipe = recipe or Recipe(tokens=(tokens or SIZES[name].tokens) * 1e6)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = save_tokenizer(folder, size.causal)
-    model = build_model(size, len(tokenizer), seed)
-    vectors = word_vectors(
-        make_world(), Encoder(tokenizer), size.width, seed=seed, sample=recipe.counted
-    )
-    model.get_input_embeddings().weight.data.copy_(vectors)
-    model.to(device)
-    progress = Progress()
-    _train(model, tokenizer, size, recipe, progress, seed, report)
-    save(model, folder, progress, recipe, seed)
-    return progress
+    run = _Run(name, folder, recipe, seed, device, report)
+    run.go()
+    save(run.model, folder, run.progress, recipe, seed)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return run.progress
 
 
-def _train(model, tokenizer, size, recipe, progress, seed, report) -> None:
-    optimizer = optimiser(model, recipe.weight_decay)
-    loss_of = causal_loss if size.causal else masked_loss
-    device = next(model.parameters()).device
-    torch.set_flush_denormal(True)
-    # bf16 pays from a width of about 160 on processors and GPUs that have it
-    half = size.width >= 160
-    started = time.perf_counter()
-    smooth = None
-    model.train()
-    with _bar(report, recipe.tokens) as advance:
-        for number, stage in enumerate(CURRICULUM):
-            until = progress.tokens + stage.share * recipe.tokens
-            if number >= len(CURRICULUM) - 2:  # what the gates saved goes to the full mix
-                until = recipe.tokens * (1 - sum(s.share for s in CURRICULUM[number + 1 :]))
-            every = 0.1e6 if stage.gate else recipe.tokens / 16
-            begun = progress.steps
-            stream = _stage_batches(stage, number, tokenizer, size, recipe, seed)
-            while progress.tokens < until:
-                batch = {k: v.to(device) for k, v in next(stream).items()}
-                spent = batch["input_ids"].numel()
-                done = progress.tokens / recipe.tokens
-                for group in optimizer.param_groups:
-                    group["lr"] = rate(recipe, size.width, progress.steps - begun, done)
-                with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                    loss = loss_of(model, batch)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                due = progress.tokens // every < (progress.tokens + spent) // every
-                progress.tokens += spent
-                progress.steps += 1
-                smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
-                advance(spent, f"stage {number + 1} loss {smooth:.2f}")
-                if not due:
-                    continue
-                only = [stage.gate] if stage.gate else None
-                measured = cue_accuracies(model, tokenizer, easy=stage.easy, only=only)
-                progress.losses.append((progress.tokens, round(smooth, 4)))
-                progress.cues.append({"tokens": progress.tokens, "stage": number + 1, **measured})
-                if report:
-                    print(_line(progress, smooth, measured), flush=True)
-                if stage.gate and measured[stage.gate] > GATE:
-                    break
-    progress.seconds = time.perf_counter() - started
+class _Run:
+    """One pre-training: the model, how far it is, and how it goes on after a break."""
 
+    def __init__(
+        self, name: str, folder: Path, recipe: Recipe, seed: int, device: str, report: bool
+    ) -> None:
+        self.size, self.folder, self.recipe, self.seed = SIZES[name], folder, recipe, seed
+        self.device, self.report = torch.device(device), report
+        self.identity = {"model": name, "seed": seed, **asdict(recipe)}
+        self.tokenizer = save_tokenizer(folder, self.size.causal)
+        self.model = build_model(self.size, len(self.tokenizer), seed)
+        self.progress, self.smooth = Progress(), math.nan
+        self.stage, self.begun, self.until = 0, 0, 0.0
+        kept = self._checkpoint()
+        if kept is None:
+            vectors = word_vectors(
+                make_world(),
+                Encoder(self.tokenizer),
+                self.size.width,
+                seed=seed,
+                sample=recipe.counted,
+            )
+            self.model.get_input_embeddings().weight.data.copy_(vectors)
+        self.model.to(self.device).train()
+        self.optimizer = optimiser(self.model, recipe.weight_decay)
+        if kept is not None:
+            self._restore(kept)
+        self.resumed = kept is not None
 
-def _stage_batches(
-    stage: Stage, number: int, tokenizer, size: Size, recipe: Recipe, seed: int
-) -> Iterator[dict]:
-    stream = documents(make_world(), 1000 * (seed + 1) + number, stage.easy, stage.genres())
-    encoder = Encoder(tokenizer)
-    if size.causal:
-        return causal_batches(stream, encoder, stage.cue_weight, 2 * recipe.batch, seed + number)
-    return masked_batches(stream, encoder, stage.masking, recipe.batch, seed + number)
+    def go(self) -> None:
+        """Train through the stages that are left."""
+        torch.set_flush_denormal(True)
+        with _bar(self.report, self.recipe.tokens, self.progress.tokens) as advance:
+            for number in range(self.stage, len(CURRICULUM)):
+                if not self.resumed:
+                    self._begin(number)
+                self._train_stage(CURRICULUM[number], advance)
+                self.resumed = False
 
+    def _begin(self, number: int) -> None:
+        later = sum(stage.share for stage in CURRICULUM[number + 1 :])
+        self.stage, self.begun = number, self.progress.steps
+        self.until = self.progress.tokens + CURRICULUM[number].share * self.recipe.tokens
+        if number >= len(CURRICULUM) - 2:  # what the gates saved goes to the full mix
+            self.until = self.recipe.tokens * (1 - later)
 
-def _line(progress: Progress, loss: float, measured: dict) -> str:
-    cues = " ".join(f"{k} {v:.2f}" for k, v in measured.items())
-    return f"{progress.tokens / 1e6:6.2f}M tokens  loss {loss:.3f}  {cues}"
+    def _train_stage(self, stage: Stage, advance: Any) -> None:
+        stream = self._batches(stage)
+        for _ in range(self.progress.steps - self.begun):  # read before the break
+            next(stream)
+        every = 0.1e6 if stage.gate else self.recipe.tokens / 16
+        clock = kept = time.perf_counter()
+        while self.progress.tokens < self.until:
+            before = self.progress.tokens
+            self._step(next(stream))
+            advance(self.progress.tokens - before, f"stage {self.stage + 1} loss {self.smooth:.2f}")
+            now = time.perf_counter()
+            self.progress.seconds += now - clock
+            clock = now
+            passed = False
+            if before // every < self.progress.tokens // every:
+                passed = self._measure(stage)
+            if passed:
+                return
+            if now - kept > CHECKPOINT_SECONDS:
+                self._keep()
+                kept = now
+
+    def _step(self, batch: dict[str, torch.Tensor]) -> None:
+        batch = {k: v.to(self.device) for k, v in batch.items()}
+        spent = batch["input_ids"].numel()
+        done = self.progress.tokens / self.recipe.tokens
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(self.recipe, self.size.width, self.progress.steps - self.begun, done)
+        # bf16 pays from a width of about 160 on processors and GPUs that have it
+        half = self.size.width >= 160
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            loss = (causal_loss if self.size.causal else masked_loss)(self.model, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.progress.tokens += spent
+        self.progress.steps += 1
+        value = loss.item()
+        self.smooth = value if math.isnan(self.smooth) else 0.98 * self.smooth + 0.02 * value
+
+    def _measure(self, stage: Stage) -> bool:
+        """Note the cues' accuracies; whether the stage's gate is passed."""
+        only = [stage.gate] if stage.gate else None
+        measured = cue_accuracies(self.model, self.tokenizer, easy=stage.easy, only=only)
+        at = self.progress.tokens
+        self.progress.losses.append((at, round(self.smooth, 4)))
+        self.progress.cues.append({"tokens": at, "stage": self.stage + 1, **measured})
+        if self.report:
+            cues = " ".join(f"{k} {v:.2f}" for k, v in measured.items())
+            print(f"{at / 1e6:6.2f}M tokens  loss {self.smooth:.3f}  {cues}", flush=True)
+        return stage.gate is not None and measured[stage.gate] > GATE
+
+    def _batches(self, stage: Stage) -> Iterator[dict[str, torch.Tensor]]:
+        number, batch = self.stage, self.recipe.batch
+        stream = documents(
+            make_world(), 1000 * (self.seed + 1) + number, stage.easy, stage.genres()
+        )
+        encoder, seed = Encoder(self.tokenizer), self.seed + number
+        if self.size.causal:
+            return causal_batches(stream, encoder, stage.cue_weight, 2 * batch, seed)
+        return masked_batches(stream, encoder, stage.masking, batch, seed)
+
+    def _keep(self) -> None:
+        state = {
+            "identity": self.identity,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self.progress),
+            "run": {n: getattr(self, n) for n in ("stage", "begun", "until", "smooth")},
+        }
+        half_written = self.folder / f"{CHECKPOINT}.tmp"
+        torch.save(state, half_written)
+        os.replace(half_written, self.folder / CHECKPOINT)
+
+    def _checkpoint(self) -> dict[str, Any] | None:
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return None
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        if kept["identity"] != self.identity:
+            raise CourseError(
+                f"{str(path)!r} is the checkpoint of another pre-training ({kept['identity']}); "
+                "name another folder, or delete it."
+            )
+        return kept
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        self.model.load_state_dict(kept["model"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.progress = Progress(**kept["progress"])
+        for name, value in kept["run"].items():
+            setattr(self, name, value)
 
 
 class _bar:
     """A progress bar over tokens, or nothing."""
 
-    def __init__(self, show: bool, total: float) -> None:
+    def __init__(self, show: bool, total: float, done: int) -> None:
         from tqdm.auto import tqdm
 
         self.bar = tqdm(
-            total=int(total), unit="tok", unit_scale=True, disable=not show, mininterval=5
+            total=int(total),
+            initial=done,
+            unit="tok",
+            unit_scale=True,
+            disable=not show,
+            mininterval=5,
         )
 
     def __enter__(self):

@@ -8,11 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from course_utils.errors import CourseError
 from course_utils.plm import load_plm
 from course_utils.plm.names import POCKET_MODELS, pocket_folder
+from course_utils.plm.pocket import pretrain as pretraining
 from course_utils.plm.pocket.cues import cue_accuracies
 from course_utils.plm.pocket.curriculum import CURRICULUM
-from course_utils.plm.pocket.pretrain import Recipe, build_model, pretrain, rate
+from course_utils.plm.pocket.objectives import build_model
+from course_utils.plm.pocket.pretrain import CHECKPOINT, Recipe, pretrain, rate
 from course_utils.plm.pocket.sizes import SIZES
 from course_utils.plm.pocket.tokenizer import build_tokenizer
 from course_utils.tasks import load_task
@@ -64,6 +67,30 @@ def test_a_run_repeats_itself_and_loads(tmp_path, name):
     card = json.loads((tmp_path / "first" / "card.json").read_text())
     assert card["tokens"] >= 12_000
     assert card["seed"] == 0
+
+
+def test_a_broken_run_goes_on_and_ends_the_same(tmp_path, monkeypatch):
+    recipe = Recipe(tokens=12_000, counted=300)
+    pretrain("pocket-bert-tiny", tmp_path / "whole", recipe=recipe, device="cpu", report=False)
+    monkeypatch.setattr(pretraining, "CHECKPOINT_SECONDS", 0)
+    step, steps = pretraining._Run._step, []
+
+    def breaks(run, batch):
+        steps.append(1)
+        if len(steps) == 9:
+            raise KeyboardInterrupt
+        step(run, batch)
+
+    monkeypatch.setattr(pretraining._Run, "_step", breaks)
+    broken = tmp_path / "broken"
+    with pytest.raises(KeyboardInterrupt):
+        pretrain("pocket-bert-tiny", broken, recipe=recipe, device="cpu", report=False)
+    with pytest.raises(CourseError, match="another pre-training"):
+        pretrain("pocket-bert-tiny", broken, tokens=1, device="cpu", report=False)
+    pretrain("pocket-bert-tiny", broken, recipe=recipe, device="cpu", report=False)
+    whole, again = (load_file(f / "model.safetensors") for f in (tmp_path / "whole", broken))
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+    assert not (broken / CHECKPOINT).exists()
 
 
 def test_all_models_ship():
