@@ -188,11 +188,12 @@ fill_mask_playground(bert, bert_tokenizer, f"{review} it was {{mask}} .", k=8)
 # Does knowing more take more parameters? **What do you expect** of the same gap in three sizes?
 
 # %%
+from course_utils.plm import POCKET_MODELS
 from course_utils.show import top_words
 
 gap = f"{review} it was {{mask}} ."
 rows = []
-for name in ("pocket-bert-tiny", "pocket-bert-base", "pocket-bert-large"):
+for name in (name for name in POCKET_MODELS if "bert" in name):
     plm, tokenizer = load_plm(name, device=device)
     best = ", ".join(f"{word} {p:.2f}" for word, p in top_words(plm, tokenizer, gap, 4))
     rows.append({"PLM": name, "parameters": plm.num_parameters(), "likeliest words": best})
@@ -250,50 +251,56 @@ playground(
 # * few-shot: several.
 #
 # For a causal PLM the gap must come last: what stands there is the next token. Answered examples
-# are called *demonstrations*; each is the same template with the gap filled in.
+# are called *demonstrations*; each is the same template with the gap filled in. We take two wordings:
+# one that the texts of pre-training contain, and one that was kept out of them.
 
 # %%
 from course_utils.prompting import InContext, choose
 
-QUESTION = "{sentence} it was {mask}"
+QUESTIONS = {
+    "known wording": "{sentence} it was {mask}",
+    "new wording": "{sentence} in short , {mask}",
+}
 WORDS = {"negative": "bad", "positive": "good"}
 
 
-def in_context(how_many, seed):
+def in_context(question, how_many, seed):
     """pocket-gpt2 behind `how_many` demonstrations, drawn from the training set."""
     shown = choose(task.splits["train"], how_many, len(task.labels), seed=seed)
-    return InContext(gpt, gpt_tokenizer, QUESTION, WORDS, demonstrations=shown, separator=" .\n")
+    return InContext(gpt, gpt_tokenizer, question, WORDS, demonstrations=shown, separator=" .\n")
 
 
-test = task.splits["test"]
-print(in_context(2, seed=0).render(test[0]))
+test = task.splits["test"].select(range(TEST_EXAMPLES // 2))
+print(in_context(QUESTIONS["new wording"], 2, seed=0).render(test[0]))
 
 # %% [markdown]
 # **What do you expect?** Will a PLM with a few million parameters do better with more demonstrations?
-# GPT-3, with 175 billion, does.
+# GPT-3, with 175 billion, does. For which of the two wordings is there more to gain?
 
 # %%
-scores = {}
-for how_many in (0, 1, 2, 4):
-    draws = DRAWS if how_many else (0,)  # nothing is drawn for zero
-    asked = [in_context(how_many, seed) for seed in draws]
-    scores[how_many] = [one.predict(test).accuracy(test["label"]) for one in asked]
+scores = {name: {} for name in QUESTIONS}
+for name, question in QUESTIONS.items():
+    for how_many in (0, 1, 2, 4):
+        draws = DRAWS if how_many else (0,)  # nothing is drawn for zero
+        asked = [in_context(question, how_many, seed) for seed in draws]
+        scores[name][how_many] = [one.predict(test).accuracy(test["label"]) for one in asked]
 
 # %%
 from course_utils.show import score_curves
 
 score_curves(
-    {"in context": scores},
+    scores,
     xlabel="demonstrations in the input",
     majority=task.majority("test"),
     title=f"In-context learning: {task.name}, pocket-gpt2 (pocket)",
 )
 
 # %% [markdown]
-# Compare with your guess. In GPT-3 the gain from demonstrations grew with the number of parameters
-# (Brown et al., 2020, figure 1.2); a pocket PLM stands at the far left of that curve. A later notebook comes
-# back to it. True at every size: which demonstrations are drawn, and in which order, matters. Each
-# small dot is one draw; a single one is an anecdote.
+# Compare with your guess. A PLM that does well from the start has *recognised* a wording it has read;
+# only a curve that rises shows that it *learnt* from its input. In GPT-3 the gain from demonstrations
+# grew with the number of parameters (Brown et al., 2020, figure 1.2), and a pocket PLM stands at the
+# far left of that curve. True at every size: which demonstrations are drawn, and in which order,
+# matters. Each small dot is one draw; a single one is an anecdote.
 
 # %% [markdown]
 # ## Learn from gradients: fine-tuning
@@ -405,20 +412,26 @@ for per_class in (4, 16, 64):
     curves["no pre-training"][per_class] = [few_shot_accuracy(per_class, s, False) for s in SEEDS]
 
 # %% [markdown]
-# For comparison, a prompt that sees **no** label at all.
+# For comparison, two prompts that see **no** label at all: one in a wording that occurs in the texts
+# the PLM was trained on, one in a wording that was kept out of them.
 
 # %%
 from course_utils import PromptModel
 
-prompted = PromptModel.for_task(bert, bert_tokenizer, task)
-zero_shot = evaluate(prompted, task, "test", tokenizer=bert_tokenizer).score
+levels = {}
+for number, prompt in enumerate(task.prompts):
+    kind = "prompt, new wording" if prompt.held_out else "prompt, known wording"
+    if kind not in levels:  # the first of each kind
+        prompted = PromptModel.for_task(bert, bert_tokenizer, task, number)
+        levels[kind] = evaluate(prompted, task, "test", tokenizer=bert_tokenizer).score
 
+# %%
 score_curves(
     curves,
     xlabel="labelled examples per class",
     log2=True,
     majority=task.majority("test"),
-    references={"prompt, no label": zero_shot},
+    references=levels,
     title=f"Labels are scarce: {task.name} (pocket)",
 )
 
@@ -645,16 +658,16 @@ tasks_that_fit = ...
 exercises.check_tasks_until(tasks_that_fit, 355e6, 0.8e6, 100e9)
 
 # %% [markdown]
-# **5. Find a better prompt (★★, 20 minutes)** Change `QUESTION` and `WORDS` above until the zero-shot
-# accuracy of the causal PLM on **dev** rises. Then score it once on test. Did all of the gain survive?
-# Why must you not choose on test?
+# **5. Find a better prompt (★★, 20 minutes)** Write a third wording into `QUESTIONS`, and choose other
+# `WORDS`, until its zero-shot accuracy on **dev** is well above the new wording's. Then score it once
+# on test. Did all of the gain survive? Why must you not choose on test?
 #
 # <details><summary>Hint</summary>
 #
-# `in_context(0, seed=0)` is the zero-shot prompt; ask it for `task.splits["dev"]` instead of `test`.
-# The gap must stay last. Look at the likeliest next words first, with
-# `top_words(gpt, gpt_tokenizer, "the soup was stale . it was", 10)`: a label word that the PLM would
-# never say can't win.
+# `in_context(question, 0, seed=0)` is the zero-shot prompt; ask it for `task.splits["dev"]` instead of
+# `test`. The gap must stay last. Look at the likeliest next words first, with
+# `top_words(gpt, gpt_tokenizer, "the soup was stale . in short ,", 10)`: a label word that the PLM
+# would never say can't win.
 # </details>
 #
 # **6. What was learnt where? (★★★, 30 minutes)** Repeat the map of $\Delta h$ for a model fine-tuned
