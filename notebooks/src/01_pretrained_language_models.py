@@ -107,8 +107,8 @@ heat_map(
 # token cost; the darker, the more surprising. (Both are pocket models: they know a small made-up
 # world, where people mostly write reviews, news and stories.)
 #
-# **What do you expect?** Which token costs the causal PLM most, and why can the masked one guess it
-# more cheaply?
+# **What do you expect?** Which tokens are dear for both, and which only for the one that can't see
+# what comes after?
 
 # %%
 from course_utils import load_plm
@@ -124,7 +124,8 @@ surprise_strip(*surprise(gpt, gpt_tokenizer, review), title="autoregressive: poc
 surprise_strip(*surprise(bert, bert_tokenizer, review), title="masked: pocket-bert-base")
 
 # %% [markdown]
-# The causal PLM pays for whatever the *right* side would have told it. That does not make it worse:
+# Words that carry news cost both of them much. Beyond that, the causal PLM pays for whatever the
+# *right* side would have told it. That does not make it worse:
 # it gets a guess out of **every** token in one pass, the masked one out of 15 %; and it can write.
 #
 # ### The loss by hand
