@@ -68,6 +68,8 @@ def masked_batches(
     noise = np.random.default_rng(seed)
     while True:
         chunk = sorted((encoder(d) for d in islice(documents, window)), key=lambda e: len(e[0]))
+        if not chunk:
+            return
         rows, widest, groups = [], 0, []
         for encoded in chunk:
             widest = max(widest, len(encoded[0]) + 3)
@@ -75,6 +77,8 @@ def masked_batches(
                 groups.append(rows)
                 rows, widest = [], len(encoded[0]) + 3
             rows.append(encoded)
+        if rows:
+            groups.append(rows)
         rng.shuffle(groups)
         for group in groups:
             yield _masked(group, encoder, masking, rng, noise)

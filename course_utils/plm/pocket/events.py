@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from course_utils.plm.pocket import lexicon as lex
 from course_utils.plm.pocket.scenes import DAYS, Pick, article
-from course_utils.plm.pocket.world import AREAS, CUISINES, PRICES, RATINGS, VENUES
+from course_utils.plm.pocket.world import AREAS, CUISINES, LANDSCAPES, PRICES, RATINGS, VENUES
 
 NER_TYPES = ("PER", "LOC", "ORG", "MISC")
 
@@ -167,13 +167,21 @@ UNSEEN_CATEGORIES = ("product", "team")
 
 
 def table(pick: Pick, category: str) -> tuple[dict[str, str], list[str]]:
-    """A table of three to five fields and two or three sentences that say what it holds."""
+    """A table of three to five fields and two or three sentences that say what it holds.
+
+    Its values are drawn for this table alone: what it says need not hold in the world.
+    """
     if category == "venue":
         return _venue(pick)
     world = pick.world
     person = world.person(pick.rng)
     if category == "person":
-        fields = {"name": person.name, "job": person.job, "home": person.town, "pet": person.pet}
+        fields = {
+            "name": person.name,
+            "job": _job(pick),
+            "home": pick.of(world.towns).name,
+            "pet": pick.of(lex.KINDS["animal"]),
+        }
         texts = [
             "{name} is {a_job} from {home} and has {a_pet} .",
             "{name} lives in {home} . {he} is {a_job} with {a_pet} .",
@@ -183,9 +191,9 @@ def table(pick: Pick, category: str) -> tuple[dict[str, str], list[str]]:
         town = pick.of(world.towns)
         fields = {
             "name": town.name,
-            "country": town.country,
-            "landscape": town.landscape,
-            "product": town.known_for,
+            "country": pick.of(world.countries).name,
+            "landscape": pick.of(LANDSCAPES),
+            "product": pick.of(lex.KINDS[pick.of(("fruit", "metal", "drink", "toy", "jewel"))]),
         }
         texts = [
             "{name} is a town in {country} near the {landscape} , known for its {product} .",
@@ -217,6 +225,10 @@ def table(pick: Pick, category: str) -> tuple[dict[str, str], list[str]]:
             "the {name} come from {home} . their coach is {coach} . their rating is {rating} .",
         ]
     return fields, [_say(text, fields, person.pronoun) for text in texts]
+
+
+def _job(pick: Pick) -> str:
+    return pick.of([w for w, general in lex.WORKERS.items() if general == "person"])
 
 
 def _venue(pick: Pick) -> tuple[dict[str, str], list[str]]:

@@ -23,6 +23,7 @@ from course_utils.tasks.task import Prompt, Task
 
 SIZES = {"train": 5000, "dev": 500, "test": 1000, "unlabelled": 3000, "ood": 1000}
 LABEL_NOISE = 0.03
+_ANSWERS = ("label", "tags", "human_reference", "references")
 
 Row = dict[str, Any]
 
@@ -81,7 +82,7 @@ def _draw(name: str, split: str, seed: int, taken: set[str]) -> list[Row]:
         if len(rows) == SIZES[split]:
             return rows
         row = draw(pick)
-        key = repr(sorted((k, v) for k, v in row.items() if k not in ("label", "human_reference")))
+        key = repr(sorted((k, v) for k, v in row.items() if k not in _ANSWERS))
         if key in taken:
             continue
         if split != "train":  # training sets may repeat themselves, not others

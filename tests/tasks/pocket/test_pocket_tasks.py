@@ -96,6 +96,16 @@ def test_tables_are_said_completely(tasks):
         assert all(v in row["human_reference"] for v in values), row
 
 
+def test_every_category_is_in_every_split(tasks):
+    for split in ("train", "dev", "test"):
+        categories = list(tasks["pocket/e2e"].split(split)["category"])
+        assert {c for c in categories if categories.count(c) > len(categories) / 5} == {
+            "venue",
+            "person",
+            "town",
+        }
+
+
 def test_unseen_categories_are_unseen(tasks):
     train = set(tasks["pocket/e2e"].split("train")["category"])
     assert not train & set(tasks["pocket/e2e"].split("ood")["category"])
