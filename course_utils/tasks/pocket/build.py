@@ -162,16 +162,16 @@ def _tables(categories: Iterable[str]) -> Callable[[Pick], Row]:
     return draw
 
 
-def _turned_scene(pick: Pick) -> Row:
-    """An inference pair told of a named person."""
+def _witnessed_scene(pick: Pick) -> Row:
+    """An inference pair whose scene is told as what a named person saw."""
     fields, label = EXAMPLES["snli"](pick)
     person = pick.world.person(pick.rng)
     premise = f"{person.name} saw that {fields['premise']}"
     return {"premise": premise, "hypothesis": fields["hypothesis"], "label": label}
 
 
-def _short_report(pick: Pick) -> Row:
-    """An entailment pair whose report is followed by a fact about somebody else."""
+def _distracted_report(pick: Pick) -> Row:
+    """An entailment pair with a sentence about somebody else before the report."""
     label = int(pick.chance(0.5))
     premise, hypothesis = inference.entailment(pick, label == 0)
     other = pick.world.person(pick.rng)
@@ -201,8 +201,8 @@ DRAW: dict[str, Callable[[Pick], Row]] = {
 OUT_OF_DOMAIN: dict[str, Callable[[Pick], Row]] = {
     "sst2": _reviews(("show",)),
     "agnews": _labelled("agnews", headline=True),
-    "rte": _short_report,
-    "snli": _turned_scene,
+    "rte": _distracted_report,
+    "snli": _witnessed_scene,
     "boolq": _labelled("boolq", about="person"),
     "ner": _named(ood=True),
     "srl": _roles(ood=True),

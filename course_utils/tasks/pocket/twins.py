@@ -48,8 +48,8 @@ TWINS: dict[str, Twin] = {
         ("premise", "hypothesis"),
         LABELS["rte"],
         "accuracy",
-        "Does the statement follow from the report? Out of domain: reports of one sentence, "
-        "told of other kinds of things.",
+        "Does the statement follow from the report? Out of domain: a sentence "
+        "about somebody else stands before the report.",
         "Keep track of who did what to whom, and of what the verb implies (who buys, owns).",
     ),
     "snli": Twin(
@@ -58,7 +58,7 @@ TWINS: dict[str, Twin] = {
         LABELS["snli"],
         "accuracy",
         "A scene and a sentence about it: entailed, open or contradicted. Out of domain: the "
-        "sentence is turned round, hypothesis words in other scenes with invented names.",
+        "scene is told as what a named person saw.",
         "A more general word or a synonym is entailed; another doing at the same time or an "
         "opposite contradicts; anything else is open.",
     ),
