@@ -6,6 +6,7 @@ Everything is loaded on first use: importing this package imports neither matplo
 nor torch.
 
     plots       charts readable from the back of a room
+    dots        scores side by side, one row each
     tradeoff    the chart of the course: accuracy against trained parameters
     diagram     one layer of a PLM, and where each method sits
     tables      one table for notebook, terminal and plain text
@@ -13,6 +14,7 @@ nor torch.
     memory      what it takes to store, serve and train a model, in bytes
     words       what a PLM puts into a gap, or says next
     widgets     playgrounds that also show something when no one can turn their knobs
+    prompt_widgets, few_shot_widgets    playgrounds for prompts and for few labels
     exercises   the self-checks of the notebooks
 """
 
@@ -23,6 +25,7 @@ import importlib
 _HOMES = {
     "accuracy_vs_parameters": "tradeoff",
     "layer_diagram": "diagram",
+    "score_dots": "dots",
     "label_bars": "plots",
     "score_curves": "plots",
     "learning_curve": "plots",
@@ -36,12 +39,17 @@ _HOMES = {
     "top_words": "words",
     "surprise": "words",
     "fill_mask_playground": "widgets",
-    "template_playground": "widgets",
+    "template_playground": "prompt_widgets",
+    "verbalizer_explorer": "prompt_widgets",
+    "demonstration_playground": "few_shot_widgets",
+    "in_context_playground": "few_shot_widgets",
+    "soft_label_playground": "few_shot_widgets",
     "memory_playground": "widgets",
     "playground": "widgets",
 }
 _MODULES = (
     "plots",
+    "dots",
     "tradeoff",
     "diagram",
     "style",
@@ -50,6 +58,8 @@ _MODULES = (
     "memory",
     "words",
     "widgets",
+    "prompt_widgets",
+    "few_shot_widgets",
     "exercises",
 )
 

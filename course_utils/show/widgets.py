@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping
 import ipywidgets as ipw
 
 from course_utils.errors import CourseError
-from course_utils.prompting import PromptModel
 from course_utils.show import memory
 from course_utils.show.bars import probability_bars
 from course_utils.show.tables import Page, Table
-from course_utils.show.words import is_causal, named_words, top_words
+from course_utils.show.words import is_causal, top_words
 
-_WIDE = {"layout": ipw.Layout(width="46em"), "style": {"description_width": "7em"}}
+WIDE = {"layout": ipw.Layout(width="46em"), "style": {"description_width": "7em"}}
 
 
 class Playground(ipw.VBox):
@@ -72,39 +71,9 @@ def fill_mask_playground(model, tokenizer, text: str, k: int = 5) -> Playground:
 
     return playground(
         answer,
-        text=ipw.Text(value=text, description="text", continuous_update=True, **_WIDE),
-        how_many=ipw.IntSlider(value=k, min=1, max=20, description="how many", **_WIDE),
+        text=ipw.Text(value=text, description="text", continuous_update=True, **WIDE),
+        how_many=ipw.IntSlider(value=k, min=1, max=20, description="how many", **WIDE),
     )
-
-
-def template_playground(
-    model, tokenizer, example: Mapping[str, str], template: str, words: Mapping[str, str]
-) -> Playground:
-    """Type a template and label words for one example; see the label bars and the likeliest words.
-
-    Args:
-        model, tokenizer: a PLM with its language-modelling head; for a causal one the mask is last.
-        example: column -> text: what the template's fields are filled with.
-        template: the text of a `Template`, with `{column}` fields and `{mask}`.
-        words: label -> the word that stands for it.
-    """
-
-    def answer(template: str, **typed: str) -> Page:
-        chosen = {label: typed[label].strip() for label in words}
-        asked = PromptModel(model, tokenizer, template, chosen)
-        found = asked.predict([example]).probabilities[0].tolist()
-        bars = {f"{label} ({chosen[label]})": p for label, p in zip(words, found, strict=True)}
-        labels = probability_bars(bars, asked.template.render(example))
-        likeliest = named_words(tokenizer, asked.word_logits([example])[0], 5)
-        others = probability_bars(likeliest, "likeliest words of all")
-        return Page(labels.html + others.html, f"{labels}\n{others}")
-
-    boxes = {
-        label: ipw.Text(value=word, description=label, continuous_update=True, **_WIDE)
-        for label, word in words.items()
-    }
-    line = ipw.Text(value=template, description="template", continuous_update=True, **_WIDE)
-    return playground(answer, template=line, **boxes)
 
 
 def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playground:
@@ -144,7 +113,7 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
             options=[(_count(size), size) for size in sizes],
             value=parameters,
             description="parameters",
-            **_WIDE,
+            **WIDE,
         ),
         trained=ipw.FloatLogSlider(
             value=added,
@@ -154,11 +123,11 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
             step=0.1,
             readout_format=",.0f",
             description="trained",
-            **_WIDE,
+            **WIDE,
         ),
-        tasks=ipw.IntSlider(value=100, min=1, max=1000, description="tasks", **_WIDE),
+        tasks=ipw.IntSlider(value=100, min=1, max=1000, description="tasks", **WIDE),
         stored_as=ipw.Dropdown(
-            options=list(memory.BYTES_PER_NUMBER), value="float16", description="stored as", **_WIDE
+            options=list(memory.BYTES_PER_NUMBER), value="float16", description="stored as", **WIDE
         ),
     )
 

@@ -46,25 +46,6 @@ def test_a_causal_plm_is_asked_for_the_next_word(causal):
     assert "next word" in str(widgets.fill_mask_playground(*causal, "the soup was").page)
 
 
-def test_template_and_words_move_the_label_bars(masked):
-    place = widgets.template_playground(
-        *masked,
-        {"text": "the soup was stale .", "label": 0},
-        "{text} it was {mask} .",
-        {"negative": "bad", "positive": "good"},
-    )
-    before = str(place.page)
-    assert "negative (bad)" in before
-    assert "the soup was stale . it was [MASK] ." in before
-    place.knobs["positive"].value = "fresh"
-    assert "positive (fresh)" in str(place.page)
-    place.knobs["positive"].value = "unheard"
-    assert "unheard" in str(place.page)
-    assert "positive (" not in str(place.page)
-    place.knobs["template"].value = "{text} it was ."
-    assert "mask" in str(place.page)
-
-
 def test_the_memory_playground_shows_both_ways():
     place = widgets.memory_playground()
     assert "disk, 100 tasks" in str(place.page)
