@@ -55,8 +55,9 @@ def masked_batches(
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Batches for masked language modelling, of about `tokens` tokens and of like lengths.
 
-    Of the chosen words, all cues and 80 % of the others become [MASK], 10 % a random word,
-    10 % stay (Devlin et al. 2019, section 3.1). A third of the documents is split into BERT's
+    Of the chosen words, 80 % become [MASK], 10 % another word (in place of a cue: one of the
+    same text), 10 % stay (Devlin et al. 2019, section 3.1). Finding the wrong word among right
+    ones is what a question with yes or no asks for. A third of the documents is split into BERT's
     two segments. A shifted batch starts at a random position, so that all positions are trained
     and the models bear prefixes before the text.
 
@@ -108,9 +109,11 @@ def _masked(group, encoder: Encoder, masking: Masking, rng, noise) -> dict[str, 
     guess = noise.random(size) < chance
     labels = np.where(guess, ids, IGNORE)
     how = noise.random(size)
-    ids = np.where(guess & (cue | (how < 0.8)), encoder.mask, ids)
+    lengths = attend.sum(1, keepdims=True)
+    from_text = np.take_along_axis(ids, 1 + (noise.random(size) * (lengths - 1)).astype(int), 1)
     random_words = noise.integers(encoder.first_word, encoder.size, size)
-    ids = np.where(guess & ~cue & (how >= 0.9), random_words, ids)
+    wrong = np.where(cue, from_text, random_words)
+    ids = np.where(guess & (how < 0.8), encoder.mask, np.where(guess & (how >= 0.9), wrong, ids))
     start = rng.randrange(0, 256 - width) if rng.random() < masking.shifted else 0
     positions = np.broadcast_to(np.arange(start, start + width), size)
     arrays = {

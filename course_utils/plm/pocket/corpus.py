@@ -29,7 +29,11 @@ class Document:
 
 
 def documents(
-    world: World, seed: int, easy: bool = False, genres: Mapping[str, float] | None = None
+    world: World,
+    seed: int,
+    easy: bool = False,
+    genres: Mapping[str, float] | None = None,
+    few: bool = False,
 ) -> Iterator[Document]:
     """An endless stream of documents.
 
@@ -38,8 +42,9 @@ def documents(
         seed: another seed gives another stream of the same distribution.
         easy: short documents with one fact each, for the start of pre-training.
         genres: names in GENRES and how often each is drawn; all, by their weights, by default.
+        few: of few people, events and traits only.
     """
-    pick = Pick(random.Random(seed), world)
+    pick = Pick(random.Random(seed), world.few() if few else world, few=few)
     shares = genres or {name: weight for name, (_, weight) in GENRES.items()}
     names, weights = list(shares), list(shares.values())
     while True:
@@ -121,29 +126,7 @@ def _cause(pick: Pick, easy: bool) -> str:
 
 
 _PLAIN = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "it",
-        "there",
-        "was",
-        "were",
-        "had",
-        "of",
-        "to",
-        "in",
-        "on",
-        "and",
-        "with",
-        "for",
-        "at",
-        "its",
-        "by",
-        "not",
-        "into",
-        "from",
-    ]
+    lex.words("the a an it there was were had of to in on and with for at its by not into from")
 )
 
 
@@ -152,24 +135,76 @@ def _cue_words(text: str) -> str:
 
 
 def _sense(pick: Pick, easy: bool) -> str:
-    if pick.chance(0.6):
-        return _told("wic", pick, easy)
-    word, first, _, gloss = scenes.two_uses(pick, True)
+    return _told("wic", pick, easy)
+
+
+def _gloss(pick: Pick, easy: bool) -> str:
+    """What a word has to do with, in one use or two: what comparing two uses is made of."""
+    same = pick.chance(0.5)
+    word, first, second, gloss, other = scenes.two_uses(pick, same, easy)
+    shape = pick.rng.random()
+    if shape < 0.4:
+        verdict = "same" if same else "different"
+        return f"{first} . {second} . {word} : <{gloss}> , <{other}> , <{verdict}> ."
+    if shape < 0.7:
+        return f"{first} . here {word} has to do with <{gloss}> ."
+    asked = pick.of([g for g, _ in lex.SENSES[word]])
+    answer = "yes" if asked == gloss else "no"
+    return f"{first} . has {word} to do with {asked} here ? <{answer}> ."
+
+
+def _pronoun(pick: Pick, easy: bool) -> str:
+    return _told("wsc", pick, easy)
+
+
+def _referent(pick: Pick, easy: bool) -> str:
+    """A pronoun and whom it means: what answering about one candidate is made of."""
+    scene = scenes.pronoun(pick)
+    answer = _cue_words(scene.candidates[scene.meant])
     return pick.of(
         (
-            f"{first} . here {word} has to do with <{gloss}> .",
-            f"{word} ( <{gloss}> ) : {first} .",
+            f"{scene.text} here {scene.pronoun} means {answer} .",
+            f"{scene.text} who is {scene.pronoun} ? {answer} .",
         )
     )
 
 
-def _pronoun(pick: Pick, easy: bool) -> str:
-    if pick.chance(0.5):
-        return _told("wsc", pick, easy)
+def _role(pick: Pick, easy: bool) -> str:
+    """Who has which part in an event: what entailment is made of."""
+    report, asked, answer, _ = inference.role(pick)
+    return f"{report} {asked} <{answer}> ."
+
+
+def _candidate(pick: Pick, easy: bool) -> str:
+    """A pronoun, whom it means, and whether a candidate is that one."""
     scene = scenes.pronoun(pick)
-    *before, name = scene.candidates[scene.meant].split()
-    meant = " ".join([*before, f"<{name}>"])
-    return f"{scene.text} here {scene.pronoun} means {meant} ."
+    right = pick.chance(0.5)
+    candidate = scene.candidates[scene.meant if right else 1 - scene.meant]
+    meant = _cue_words(scene.candidates[scene.meant])
+    return (
+        f"{scene.text} {scene.pronoun} is {meant} . does {scene.pronoun} mean {candidate} ? "
+        f"<{'yes' if right else 'no'}> ."
+    )
+
+
+def _binding(pick: Pick, easy: bool) -> str:
+    """Two people and what is said of each: finding the one's among both."""
+    text, names, traits = inference.two_people(pick)
+    at = int(pick.chance(0.5))
+    if easy or pick.chance(0.7):
+        return f"{text} {names[at]} is <{traits[at]}> ."
+    return f"{text} who is {traits[at]} ? <{names[at]}> ."
+
+
+def _verified(pick: Pick, easy: bool) -> str:
+    """Whether something is said of the one or of the other."""
+    text, names, traits = inference.two_people(pick)
+    at, right = int(pick.chance(0.5)), pick.chance(0.5)
+    asked = traits[at if right else 1 - at]
+    answer = f"<{'yes' if right else 'no'}>"
+    if pick.chance(0.6):
+        return f"{text} is {names[at]} {asked} ? {answer} ."
+    return f"{text} {names[at]} is <{traits[at]}> , {asked} ? {answer} ."
 
 
 def _definition(pick: Pick, easy: bool) -> str:
@@ -310,7 +345,7 @@ def _talk(pick: Pick, easy: bool) -> str:
 
 def _episode(pick: Pick, easy: bool) -> str:
     """Several labelled examples of one task in one wording: what in-context learning needs."""
-    task = pick.of(("sst2", "agnews", "boolq"))
+    task = pick.of(("sst2", "sst2", "agnews", "agnews", "boolq", "snli"))
     wording = pick.of([w for w in WORDINGS[task] if w.seen])
     rounds = []
     for _ in range(pick.of((2, 3, 4))):
@@ -319,17 +354,43 @@ def _episode(pick: Pick, easy: bool) -> str:
     return " / ".join(rounds)
 
 
+_MARKS = lex.words("red blue green gold left right north south one two new old yes no")
+
+
+def _mapping(pick: Pick, easy: bool) -> str:
+    """Two groups of words under two names made up for this text: nothing but the text tells them."""
+    if pick.chance(0.5):
+        groups = [lex.KINDS[kind] for kind in pick.rng.sample(list(lex.KINDS), 2)]
+    else:
+        groups = list(lex.ASPECTS[pick.of(list(lex.ASPECTS))][1:])
+    marks, link = pick.rng.sample(_MARKS, 2), pick.of((":", "=", ",", "is"))
+    shown: set[int] = set()
+    pairs = []
+    for _ in range(pick.of((3, 4, 6, 8))):
+        at = int(pick.chance(0.5))
+        mark = f"<{marks[at]}>" if at in shown else marks[at]
+        shown.add(at)
+        pairs.append(f"{pick.of(groups[at])} {link} {mark}")
+    return f"{' / '.join(pairs)} ."
+
+
 #: genre -> (its function, its weight in the mix)
 GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "review": (_review, 15),
     "aspect": (_aspect, 5),
     "news": (_news, 12),
     "inference": (_nli, 18),
-    "entailment": (_rte, 10),
+    "entailment": (_rte, 12),
+    "role": (_role, 4),
     "question": (_question, 16),
     "cause": (_cause, 9),
-    "sense": (_sense, 7),
-    "pronoun": (_pronoun, 6),
+    "sense": (_sense, 8),
+    "gloss": (_gloss, 3),
+    "pronoun": (_pronoun, 8),
+    "referent": (_referent, 4),
+    "candidate": (_candidate, 3),
+    "binding": (_binding, 4),
+    "verified": (_verified, 4),
     "definition": (_definition, 7),
     "relation": (_relation, 7),
     "fact": (_fact, 4),
@@ -337,5 +398,6 @@ GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "roles": (_roles, 6),
     "table": (_table, 6),
     "talk": (_talk, 3),
-    "episode": (_episode, 4),
+    "episode": (_episode, 5),
+    "mapping": (_mapping, 4),
 }

@@ -214,7 +214,9 @@ class _Run:
     def _measure(self, stage: Stage) -> bool:
         """Note the cues' accuracies; whether the stage's gate is passed."""
         only = [stage.gate] if stage.gate else None
-        measured = cue_accuracies(self.model, self.tokenizer, easy=stage.easy, only=only)
+        measured = cue_accuracies(
+            self.model, self.tokenizer, easy=stage.easy, few=stage.few, only=only
+        )
         at = self.progress.tokens
         self.progress.losses.append((at, round(self.smooth, 4)))
         self.progress.cues.append({"tokens": at, "stage": self.stage + 1, **measured})
@@ -226,7 +228,7 @@ class _Run:
     def _batches(self, stage: Stage) -> Iterator[dict[str, torch.Tensor]]:
         number, batch = self.stage, self.recipe.batch
         stream = documents(
-            make_world(), 1000 * (self.seed + 1) + number, stage.easy, stage.genres()
+            make_world(), 1000 * (self.seed + 1) + number, stage.easy, stage.genres(), stage.few
         )
         encoder, seed = Encoder(self.tokenizer), self.seed + number
         if self.size.causal:
