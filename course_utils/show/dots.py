@@ -45,7 +45,7 @@ def score_dots(
             y += 1.15
             headings.append((y, section))
         for name, values in rows.items():
-            label = "\n".join(textwrap.wrap(name, _NAME)) or " "
+            label = "\n".join(_lines(name))
             y += 1.0 + 0.25 * label.count("\n")
             lines.append((y, label, values, keys.index(name if name in keys else section)))
         y += 0.25
@@ -56,7 +56,14 @@ def score_dots(
         for height, _, values, look in lines:
             _draw_row(axes, height, values, look)
         for height, section in headings:
-            axes.text(0, height, section, transform=axes.get_yaxis_transform(), fontweight="bold")
+            axes.text(
+                0.01,
+                height,
+                section,
+                transform=axes.get_yaxis_transform(),
+                fontweight="bold",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
+            )
         axes.set_yticks([line[0] for line in lines], [line[1] for line in lines])
         axes.tick_params(axis="y", length=0, labelsize=style.SMALL)
         axes.set_xlabel(xlabel)
@@ -76,6 +83,16 @@ def score_dots(
     said = (f"{' '.join(label.split())} {_spoken(values)}" for _, label, values, _ in lines)
     chart.alt = f"{title}. {xlabel}: {'; '.join(said)}."
     return chart
+
+
+def _lines(name: str) -> list[str]:
+    """A name on as few lines as it needs, all about equally long."""
+    fewest = len(textwrap.wrap(name, _NAME))
+    for width in range(max(1, len(name) // max(1, fewest)), _NAME + 1):
+        lines = textwrap.wrap(name, width, break_long_words=False)
+        if len(lines) == fewest and max(map(len, lines)) <= _NAME:
+            return lines
+    return textwrap.wrap(name, _NAME) or [" "]
 
 
 def _sections(scores: Mapping) -> dict[str, dict[str, list[float]]]:

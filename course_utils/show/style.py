@@ -69,7 +69,11 @@ def house_style():
 
 def entitle(chart: Chart, title: str) -> None:
     """The title over the whole width of the picture, on more lines where it is long."""
-    lines = [piece for line in title.split("\n") for piece in textwrap.wrap(line, 58)]
+    lines = [
+        piece
+        for line in title.split("\n")
+        for piece in textwrap.wrap(line, 58, break_on_hyphens=False)
+    ]
     chart.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=19, fontweight="bold")
 
 
