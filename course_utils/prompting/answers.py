@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from course_utils.errors import CourseError
+from course_utils.errors import CourseError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,24 @@ class Answers:
         return [self.labels[i] for i in self.ids]
 
     def accuracy(self, gold: Sequence[int | str]) -> float:
-        """Share of rows whose best label is `gold` (ids or names)."""
-        names = [self.labels[g] if not isinstance(g, str) else g for g in gold]
-        if len(names) != len(self.scores) or not names:
-            raise CourseError(f"{len(names)} gold labels for {len(self.scores)} answers.")
-        return sum(a == b for a, b in zip(self.predictions, names, strict=True)) / len(names)
+        """Share of rows whose best label is `gold` (ids or names).
+
+        Raises:
+            CourseError: more or fewer gold labels than answers, or one that is no label.
+        """
+        ids = [self._id(label) for label in gold]
+        if len(ids) != len(self.scores) or not ids:
+            raise CourseError(f"{len(ids)} gold labels for {len(self.scores)} answers.")
+        return sum(a == b for a, b in zip(self.ids, ids, strict=True)) / len(ids)
+
+    def _id(self, label: int | str) -> int:
+        if isinstance(label, str):
+            if label not in self.labels:
+                raise unknown_name("gold label", label, self.labels)
+            return self.labels.index(label)
+        if not 0 <= label < len(self.labels):
+            raise CourseError(
+                f"gold label {label} is no id of {', '.join(self.labels)} (0 to "
+                f"{len(self.labels) - 1}): leave examples without a gold label out."
+            )
+        return int(label)

@@ -22,7 +22,7 @@ class PromptCollator:
             special tokens and soft tokens stay as they are.
         unlabelled: encoded prompts of the unlabelled pool; the masked texts are then drawn from
             them, as in PET, otherwise from the batch itself.
-        seed: of the masking and drawing.
+        seed: of the masking and drawing; None leaves them to torch's own random state.
 
     Returns (from a call): input_ids, attention_mask, token_type_ids where encoded (B, T);
         mask_positions (B, M); soft_positions (B, N) where there are; labels (B,), -100 for an
@@ -35,7 +35,7 @@ class PromptCollator:
         *,
         mlm_probability: float | None = None,
         unlabelled: Sequence[Mapping[str, Sequence[int]]] = (),
-        seed: int = 0,
+        seed: int | None = 0,
     ):
         if mlm_probability is not None and not 0 < mlm_probability < 1:
             raise CourseError(f"mlm_probability is a share between 0 and 1, not {mlm_probability}.")
@@ -44,7 +44,7 @@ class PromptCollator:
         self.tokenizer = tokenizer
         self.mlm_probability = mlm_probability
         self.unlabelled = unlabelled
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
 
     def __call__(self, examples: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, Tensor]:
         batch = pad(examples, self.tokenizer)
@@ -89,7 +89,7 @@ def pad(examples: Sequence[Mapping[str, Sequence[int]]], tokenizer) -> dict[str,
     if isinstance(examples[0]["input_ids"][0], list):
         return _pad_stacked(examples, tokenizer)
     longest = max(len(example["input_ids"]) for example in examples)
-    fill = {"input_ids": pad_id(tokenizer), "attention_mask": 0, "token_type_ids": 0}
+    fill = {"input_ids": pad_id(tokenizer), "attention_mask": 0, "token_type_ids": 0, "wanted": 0}
     batch = {
         name: torch.tensor(
             [list(e[name]) + [value] * (longest - len(e[name])) for e in examples],
@@ -101,6 +101,9 @@ def pad(examples: Sequence[Mapping[str, Sequence[int]]], tokenizer) -> dict[str,
     for name in ("mask_positions", "soft_positions"):
         if name in examples[0]:
             batch[name] = torch.tensor([list(e[name]) for e in examples], dtype=torch.long)
+    for name, value in examples[0].items():
+        if isinstance(value, int) and name != "labels":
+            batch[name] = torch.tensor([e[name] for e in examples])
     if any("labels" in example for example in examples):
         batch["labels"] = torch.tensor([e.get("labels", NO_LABEL) for e in examples])
     return batch

@@ -17,23 +17,17 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from course_utils.errors import CourseError
 from course_utils.prompting.answers import Answers
-from course_utils.prompting.batches import NO_LABEL, PromptCollator, pad
+from course_utils.prompting.asked import AskedModel
+from course_utils.prompting.batches import NO_LABEL, PromptCollator
 from course_utils.prompting.pieces import Piece, encode_pieces
-from course_utils.prompting.scoring import (
-    WordScorer,
-    blank_logits,
-    model_kind,
-    plm_of,
-    position_limit,
-)
+from course_utils.prompting.scoring import WordScorer, blank_logits, margin_loss
 from course_utils.prompting.soft_tokens import SoftTokens, put_in
 from course_utils.prompting.soft_verbalizer import SoftVerbalizer, hidden_at
-from course_utils.prompting.template import DEFAULT_LENGTH, Template
-from course_utils.prompting.tokens import mask_id
+from course_utils.prompting.template import Template
 from course_utils.prompting.verbalizer import Verbalizer
 
 
-class PromptModel(nn.Module):
+class PromptModel(AskedModel):
     """A masked, causal or encoder-decoder PLM behind a template and a verbalizer.
 
     Args:
@@ -68,17 +62,13 @@ class PromptModel(nn.Module):
         alpha: float = 1.0,
         seed: int = 0,
     ):
-        super().__init__()
+        super().__init__(model, tokenizer, max_length)
         if not 0 <= alpha <= 1:
             raise CourseError(f"alpha is a weight between 0 and 1, not {alpha}.")
         verbalizer = verbalizer if isinstance(verbalizer, Verbalizer) else Verbalizer(verbalizer)
-        self.kind = model_kind(model)
         self.template = template if isinstance(template, Template) else Template(template)
         self.verbalizer = verbalizer.ordered(labels) if labels is not None else verbalizer
-        self.tokenizer = tokenizer
         self.alpha = alpha
-        self.model = model
-        self.max_length = self._length(max_length)
         lengths = self.verbalizer.lengths(tokenizer)
         self.reserve = max(lengths) - self.template.n_masks if lengths != (1,) else 0
         self._check_masks(lengths)
@@ -87,7 +77,6 @@ class PromptModel(nn.Module):
         self.soft_verbalizer = None
         if soft_verbalizer:
             self.soft_verbalizer = SoftVerbalizer.from_words(self.verbalizer, tokenizer, model)
-        self._mask = -1 if self.kind == "causal" else mask_id(tokenizer, self.kind)
         self._along: PromptCollator | None = None
         self.register_buffer("log_prior", None)
         self.train(model.training)
@@ -102,20 +91,6 @@ class PromptModel(nn.Module):
             )
         template, words = task.prompts[which][:2]
         return cls(model, tokenizer, template, words, labels=task.labels, **options)
-
-    @property
-    def plm(self) -> nn.Module:
-        """The transformers model inside."""
-        return plm_of(self.model)
-
-    @property
-    def config(self):
-        """The PLM's configuration."""
-        return self.plm.config
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.model.parameters()).device
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -148,17 +123,18 @@ class PromptModel(nn.Module):
         return PromptCollator(self.tokenizer, **options)
 
     def read_along(
-        self, examples: Iterable[Mapping[str, object]], *, share: float = 0.15, seed: int = 0
+        self, examples: Iterable[Mapping[str, object]], *, share: float = 0.15
     ) -> PromptModel:
         """Give every training step PET's second task: unlabelled texts with words to guess.
 
         From now on each step in training mode draws as many of `examples` as it has rows, masks
-        `share` of their words, and adds (1 - alpha) times that loss. Needs a masked PLM.
+        `share` of their words, and adds (1 - alpha) times that loss. Needs a masked PLM. Torch's
+        own random state decides, which checkpoints keep: a resumed run draws what it would have.
         """
-        encoded = [self.encode(example) for example in examples]
+        encoded = [PromptModel.encode(self, example) for example in examples]
         if not encoded:
             raise CourseError("there are no unlabelled examples to read along.")
-        self._along = self.collator(mlm_probability=share, unlabelled=encoded, seed=seed)
+        self._along = self.collator(mlm_probability=share, unlabelled=encoded, seed=None)
         return self
 
     def forward(
@@ -177,7 +153,8 @@ class PromptModel(nn.Module):
         """Label scores as `logits` (B, n_labels), and the loss when labels are given.
 
         loss = alpha * cross-entropy + (1 - alpha) * masked-language-model loss, the second term
-        only where the batch brings `mlm_labels`. Labels of -100 are left out.
+        only where the batch brings `mlm_labels`. Words of several tokens learn by the margin
+        between labels instead of the cross-entropy (`margin_loss`). Labels of -100 are left out.
         """
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
@@ -188,7 +165,7 @@ class PromptModel(nn.Module):
             scores = scores - self.log_prior
         loss = None
         if labels is not None and (labels != NO_LABEL).any():
-            loss = F.cross_entropy(scores, labels, ignore_index=NO_LABEL)
+            loss = self._label_loss(scores, labels)
             if mlm_labels is None and self.training and self._along is not None:
                 drawn = self._along.masked_texts(len(labels))
                 drawn = {name: value.to(labels.device) for name, value in drawn.items()}
@@ -202,6 +179,11 @@ class PromptModel(nn.Module):
                 mlm_loss = self._mlm_loss(masked, mlm_labels)
                 loss = self.alpha * loss + (1 - self.alpha) * mlm_loss
         return SequenceClassifierOutput(loss=loss, logits=scores)
+
+    def _label_loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        if self.soft_verbalizer is None and self.verbalizer.lengths(self.tokenizer) != (1,):
+            return margin_loss(scores, labels)
+        return F.cross_entropy(scores, labels, ignore_index=NO_LABEL)
 
     def _scores(self, inputs: Mapping[str, Tensor], positions: Tensor) -> Tensor:
         """(B, n_labels) label scores before calibration."""
@@ -225,32 +207,6 @@ class PromptModel(nn.Module):
         finally:
             self.train(was_training)
 
-    @torch.no_grad()
-    def predict(self, examples: Iterable[Mapping[str, object]], *, batch_size: int = 32) -> Answers:
-        """Answer every example, in their order; the model is put back into its mode after."""
-        examples = list(examples)
-        if not examples:
-            raise CourseError("there are no examples to answer: give at least one.")
-        encoded = [self.encode(example) for example in examples]
-        order = sorted(range(len(encoded)), key=lambda i: _n_tokens(encoded[i]))
-        scores = torch.empty(len(encoded), len(self.labels))
-        was_training = self.training
-        self.eval()
-        try:
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                batch = self._batch([encoded[i] for i in rows])
-                scores[rows] = self(**batch).logits.cpu()
-        finally:
-            self.train(was_training)
-        return Answers(self.labels, scores)
-
-    def _batch(self, encoded: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
-        """Encoded examples as tensors on the model's device, without labels."""
-        batch = pad(encoded, self.tokenizer)
-        batch.pop("labels", None)
-        return {name: value.to(self.device) for name, value in batch.items()}
-
     def _with_soft(self, inputs: dict[str, Tensor], positions: Tensor | None) -> dict[str, Tensor]:
         """Inputs as they are, or with the soft tokens' vectors in place of their placeholders."""
         if positions is None:
@@ -272,16 +228,6 @@ class PromptModel(nn.Module):
         logits = self.model(**inputs).logits[:, -labels.shape[1] :]
         chosen = labels != NO_LABEL
         return F.cross_entropy(logits[chosen].float(), labels[chosen])
-
-    def _length(self, wanted: int | None) -> int:
-        limit = position_limit(self.model)
-        if wanted is None:
-            return min(DEFAULT_LENGTH, limit or DEFAULT_LENGTH)
-        if limit is not None and wanted > limit:
-            raise CourseError(
-                f"max_length {wanted} is more than the {limit} tokens this PLM has positions for."
-            )
-        return wanted
 
     def _check_masks(self, lengths: tuple[int, ...]) -> None:
         masks = self.template.n_masks
@@ -315,12 +261,6 @@ class PromptModel(nn.Module):
         if isinstance(soft, str):
             return SoftTokens(self.plm.get_input_embeddings().weight, count, init=soft, seed=seed)
         return soft
-
-
-def _n_tokens(encoded: Mapping[str, object]) -> int:
-    """Tokens of an encoded example; of its longest row where it holds several."""
-    ids = encoded["input_ids"]
-    return max(map(len, ids)) if isinstance(ids[0], list) else len(ids)
 
 
 def zero_shot(

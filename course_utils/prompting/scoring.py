@@ -6,9 +6,10 @@ Two savings and one care:
   logits are asked for, so `logits_at` hands the head only those hidden vectors.
 * It does so with hooks round one ordinary forward of the whole model, so whatever is attached to
   the PLM (LoRA, prefixes, soft prompts in front) takes part as always.
-* Words of several tokens are scored as PET scores them: training reads all masks at once;
-  evaluation fills in the most probable token first, then looks again (Schick & Schütze 2021b, 3.1).
-  A causal or encoder-decoder PLM reads such a word from left to right.
+* Words of several tokens are scored as PET scores them (Schick & Schütze 2021b, 3.1): training
+  puts in as many masks as the longest word has tokens and reads them at once; evaluation takes as
+  many as the word has, fills in the surest token first, then looks again. A causal or
+  encoder-decoder PLM reads such a word from left to right.
 
 Symbols: B batch, T tokens, M masks, V vocabulary, K tokens of a word.
 """
@@ -196,14 +197,15 @@ class WordScorer:
         return self.verbalizer.combine_words(torch.stack(scored, dim=-1))
 
     def _masked(self, inputs, positions: Tensor, words, greedy: bool) -> list[Tensor]:
-        grown: dict[int, tuple[dict, Tensor, Tensor]] = {}
+        if not greedy:
+            filled, at = self._with_masks(inputs, positions, max(self.lengths))
+            log_p = logits_at(self.model, filled, at).float().log_softmax(-1)  # (B, K, V)
+            return [at_once(log_p[:, : len(ids)], ids) for ids in words]
+        first = {}
         for length in self.lengths:
             filled, at = self._with_masks(inputs, positions, length)
-            log_p = logits_at(self.model, filled, at).log_softmax(-1)  # (B, K, V)
-            grown[length] = (filled, at, log_p)
-        if greedy:
-            return [self._greedy(*grown[len(ids)], ids) for ids in words]
-        return [at_once(grown[len(ids)][2], ids) for ids in words]
+            first[length] = filled, at, logits_at(self.model, filled, at).float().log_softmax(-1)
+        return [self._greedy(*first[len(ids)], ids) for ids in words]
 
     def _with_masks(self, inputs, positions: Tensor, length: int) -> tuple[dict, Tensor]:
         """Inputs whose one mask became `length` masks, and where they are (B, length)."""
@@ -214,33 +216,72 @@ class WordScorer:
         return insert(inputs, positions[:, 0], more), positions + steps
 
     def _greedy(self, inputs: dict, at: Tensor, log_p: Tensor, ids: tuple[int, ...]) -> Tensor:
-        """(B,) log-probability of `ids`, the surest token filled in first, then the next."""
         wanted = torch.tensor(ids, device=at.device).expand(at.shape[0], -1)  # (B, K)
-        open_masks = torch.ones_like(wanted, dtype=torch.bool)
-        total = log_p.new_zeros(at.shape[0])
-        for step in range(len(ids)):
-            if step:
-                log_p = logits_at(self.model, inputs, at).log_softmax(-1)
-            chances = log_p.gather(-1, wanted.unsqueeze(-1)).squeeze(-1)  # (B, K)
-            best, which = chances.masked_fill(~open_masks, -torch.inf).max(dim=1, keepdim=True)
-            total = total + best[:, 0]
-            open_masks = open_masks.scatter(1, which, False)
-            ids_now = inputs["input_ids"].scatter(1, at.gather(1, which), wanted.gather(1, which))
-            inputs = {**inputs, "input_ids": ids_now}
-        return total
+        blank = torch.ones_like(wanted, dtype=torch.bool)
+        return surest_first(self.model, inputs, at, wanted, blank, log_p)
 
     def _left_to_right(self, inputs, positions: Tensor, ids: tuple[int, ...]) -> Tensor:
         """(B,) log-probability of `ids`, each token given those before it."""
         if self.kind == "seq2seq":
-            return at_once(decoded(self.model, inputs, self.mask, ids[:-1]).log_softmax(-1), ids)
+            logits = decoded(self.model, inputs, self.mask, ids[:-1])
+            return at_once(logits.float().log_softmax(-1), ids)
         last = positions[:, 0]
         given = torch.tensor(ids[:-1], dtype=torch.long, device=last.device)
         longer = insert(inputs, last, given.expand(last.shape[0], -1)) if len(ids) > 1 else inputs
         at = positions + torch.arange(len(ids), device=last.device)
-        return at_once(logits_at(self.model, longer, at).log_softmax(-1), ids)
+        return at_once(logits_at(self.model, longer, at).float().log_softmax(-1), ids)
 
 
 def at_once(log_p: Tensor, ids: tuple[int, ...]) -> Tensor:
     """(B,) sum over k of log_p (B, K, V) at the k-th token of a word."""
     wanted = torch.tensor(ids, device=log_p.device).view(1, -1, 1).expand(log_p.shape[0], -1, 1)
     return log_p.gather(-1, wanted).sum(dim=(1, 2))
+
+
+def surest_first(
+    model: nn.Module,
+    inputs: Mapping[str, Tensor],
+    at: Tensor,
+    wanted: Tensor,
+    blank: Tensor,
+    log_p: Tensor | None = None,
+) -> Tensor:
+    """(B,) log-probability of the `wanted` tokens, the surest filled in first, then the next.
+
+    Args:
+        at: (B, K) where the masks are.
+        wanted: (B, K) the token each should become.
+        blank: (B, K) False where a row has fewer masks than K.
+        log_p: (B, K, V) of the inputs as they are, if known.
+    """
+    total = torch.zeros(at.shape[0], device=at.device)
+    while blank.any():
+        if log_p is None:
+            log_p = logits_at(model, inputs, at).float().log_softmax(-1)
+        chances = log_p.gather(-1, wanted.unsqueeze(-1)).squeeze(-1)  # (B, K)
+        best, which = chances.masked_fill(~blank, -torch.inf).max(dim=1, keepdim=True)  # (B, 1)
+        busy = blank.any(dim=1, keepdim=True)
+        total = total + torch.where(busy, best, 0.0)[:, 0]
+        place, ids = at.gather(1, which), inputs["input_ids"]
+        token = torch.where(busy, wanted.gather(1, which), ids.gather(1, place))
+        inputs = {**inputs, "input_ids": ids.scatter(1, place, token)}
+        blank, log_p = blank.scatter(1, which, False), None
+    return total
+
+
+def margin_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """Mean over rows of sum over wrong y' of max(0, 1 - score(y) + score(y')).
+
+    PET's loss for words of several tokens (Schick & Schütze 2021b, 3.1): read all at once, their
+    probabilities are no distribution over labels, and cross-entropy would also be lowered by words
+    that are nobody's. Labels of -100 are left out.
+
+    Args:
+        scores: (B, n_labels) log-probabilities.
+        labels: (B,).
+    """
+    kept = labels >= 0
+    scores, labels = scores[kept], labels[kept]
+    right = scores.gather(1, labels.unsqueeze(1))  # (B, 1)
+    margins = (1 - right + scores).clamp_min(0)
+    return margins.scatter(1, labels.unsqueeze(1), 0.0).sum(dim=1).mean()

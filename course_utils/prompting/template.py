@@ -120,7 +120,7 @@ class Template:
             if isinstance(part, Literal):
                 pieces.append(Piece("literal", part.text))
             elif isinstance(part, Field):
-                text = _field_text(self._value(part, example), part.options)
+                text = field_text(self._value(part, example), part.options)
                 pieces.append(Piece("field", text, part.name, not part.keep))
             elif isinstance(part, Soft):
                 pieces.append(Piece("soft", count=part.count))
@@ -133,6 +133,22 @@ class Template:
                 bare = before is None or before.kind == "sep" or before.text[-1:].isspace()
                 pieces.append(Piece("literal", word if bare or not spaced else f" {word}"))
         return pieces
+
+    def ending_in_mask(self) -> Template:
+        """The template as a causal PLM can use it: cut behind the mask.
+
+        Punctuation there only ends the sentence, as in "it was {mask} ."; it is left out.
+
+        Raises:
+            CourseError: if words, fields or a second mask stand behind it.
+        """
+        mask = self._masks()[0]
+        behind = self.parts[self.parts.index(mask) + 1 :]
+        for part in behind:
+            wordless = string.punctuation + string.whitespace
+            if not (isinstance(part, Literal) and not part.text.strip(wordless)):
+                raise error_at(self.text, part.at, _TEXT_AFTER_MASK)
+        return Template(self.text[: self.text.index("}", mask.at) + 1])
 
     def render(
         self, example: Mapping[str, object], *, mask: str = "[MASK]", word: str | None = None
@@ -235,7 +251,7 @@ _SECOND_MASK_SEQ2SEQ = (
 )
 
 
-def _field_text(value: object, options: tuple[str, ...]) -> str:
+def field_text(value: object, options: tuple[str, ...]) -> str:
     """A column's value as text: outer white space dropped, then the field's options."""
     if isinstance(value, bool) or not isinstance(value, str | numbers.Number):
         raise CourseError(

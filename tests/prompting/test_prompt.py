@@ -7,9 +7,11 @@ import math
 
 import pytest
 import torch
+from datasets import Dataset
 from torch import nn
 from torch.nn import functional as F
 
+from course_utils import loop
 from course_utils.errors import CourseError
 from course_utils.prompting import (
     Answers,
@@ -21,6 +23,8 @@ from course_utils.prompting import (
     zero_shot,
 )
 from course_utils.prompting.verbalizer import word_ids
+from course_utils.tasks.task import Task
+from course_utils.training import TrainSettings, train
 from course_utils.tuning import LoRA, SoftPrompt, attach
 
 TEMPLATE = "{text} it was {mask} ."
@@ -86,6 +90,12 @@ class TestAnswers:
         assert answers.accuracy(["yes", "no"]) == 1.0
         with pytest.raises(CourseError, match="1 gold labels for 2 answers"):
             answers.accuracy([1])
+
+    @pytest.mark.parametrize("gold", [[1, -1], [0, 2], ["yes", "maybe"]])
+    def test_what_is_no_label_is_not_counted_as_one(self, gold):
+        answers = Answers(("no", "yes"), torch.zeros(2, 2))
+        with pytest.raises(CourseError, match="gold label"):
+            answers.accuracy(gold)
 
     def test_all_words_at_the_mask(self, prompt, bert_model, bert):
         logits = prompt.word_logits(ROWS[:1])
@@ -339,6 +349,41 @@ class TestReadingAlong:
         losses = [prompt(**batch).loss.item() for _ in range(3)]
         assert len(set(losses)) == 3
         assert all(loss > plain.item() / 2 for loss in losses)
+
+    def test_a_resumed_training_reads_what_it_would_have(
+        self, bert_model, bert, tmp_path, monkeypatch
+    ):
+        rows = Dataset.from_list([{"text": row["text"], "label": row["label"]} for row in ROWS])
+        task = Task(
+            name="small/tone",
+            kind="classification",
+            columns=("text",),
+            labels=("negative", "positive"),
+            metric="accuracy",
+            splits={"train": rows, "dev": rows},
+        )
+        settings = TrainSettings(steps=6, batch_size=2, evaluate_every=2, keep="last")
+
+        def run(folder=None):
+            prompt = PromptModel(copy.deepcopy(bert_model), bert, TEMPLATE, WORDS, alpha=0.5)
+            prompt.read_along([{"text": "rain and town"}, {"text": "film"}], share=0.5)
+            train(prompt, task, tokenizer=bert, settings=settings, output=folder)
+            return prompt.state_dict()
+
+        whole = run()
+        real = loop.Watch.on_step_end
+
+        def dies(watch, args, state, control, **kwargs):
+            if state.global_step == 5:
+                raise KeyboardInterrupt
+            real(watch, args, state, control, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.Watch, "on_step_end", dies)
+            with pytest.raises(KeyboardInterrupt):
+                run(tmp_path)
+        resumed = run(tmp_path)
+        assert all(torch.equal(whole[name], value) for name, value in resumed.items())
 
     def test_nothing_to_read(self, prompt):
         with pytest.raises(CourseError, match="no unlabelled examples"):

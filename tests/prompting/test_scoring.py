@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
 from course_utils.errors import CourseError
 from course_utils.prompting import PromptModel, Verbalizer
 from course_utils.prompting.batches import pad
 from course_utils.prompting.scoring import (
+    HEADS,
     blank_logits,
     insert,
     logits_at,
@@ -20,6 +22,14 @@ from course_utils.prompting.scoring import (
 
 TEMPLATE = "{text} it was {mask} ."
 CAUSAL = "{text} it was {mask}"
+CAUSAL_HEADS = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
+HEAD_SIZES = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1,
+              "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 40,
+              "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}  # fmt: skip
+HEAD_MORE = dict.fromkeys(CAUSAL_HEADS[1:], {"num_key_value_heads": 1, "head_dim": 8}) | {
+    "albert": {"embedding_size": 8},
+    "electra": {"embedding_size": 8},
+}
 WORDS = {"negative": "bad", "positive": ["good", "great"]}
 ROWS = [{"text": "a dull film"}, {"text": "the town and the world"}, {"text": ""}]
 
@@ -100,6 +110,19 @@ class TestEqualsThePlainModel:
         bert_model.config.model_type = "something-new"
         torch.testing.assert_close(logits_at(bert_model, batch, positions), expected)
 
+    @pytest.mark.parametrize("model_type", sorted(HEADS))
+    def test_every_head_it_knows(self, model_type):
+        torch.manual_seed(0)
+        config = AutoConfig.for_model(model_type, **HEAD_SIZES, **HEAD_MORE.get(model_type, {}))
+        causal = model_type in CAUSAL_HEADS
+        loader = AutoModelForCausalLM if causal else AutoModelForMaskedLM
+        model = loader.from_config(config).eval()
+        inputs = {"input_ids": torch.randint(5, 60, (3, 9))}
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        positions = torch.tensor([[2], [4], [8]])
+        expected = take(model(**inputs).logits, positions)
+        torch.testing.assert_close(logits_at(model, inputs, positions), expected)
+
     def test_the_head_sees_only_the_masks_and_no_hook_is_left(self, bert_model, bert):
         prompt = PromptModel(bert_model, bert, TEMPLATE, WORDS)
         batch, positions = batch_of(prompt)
@@ -163,11 +186,26 @@ class TestSeveralTokens:
         batch = pad([prompt.encode(ROWS[0])], bert)
         bert_model.eval()
         prompt.training = True
-        (a, _) = prompt(**batch).logits[0].tolist()
+        (a, b) = prompt(**batch).logits[0].tolist()
         masked = bert("a dull film it was [MASK] [MASK] .", return_tensors="pt")
         log_p = bert_model(**masked).logits[0].log_softmax(-1)
-        warm, ly = bert.convert_tokens_to_ids(["warm", "##ly"])
+        warm, ly, cold, dog, s = bert.convert_tokens_to_ids(["warm", "##ly", "cold", "dog", "##s"])
         assert a == pytest.approx((log_p[6, warm] + log_p[7, ly]).item(), abs=1e-4)
+        # "cold" is read from the first of the two masks the longest word needs.
+        dogs = log_p[6, dog] + log_p[7, s]
+        assert b == pytest.approx(((log_p[6, cold] + dogs) / 2).item(), abs=1e-4)
+
+    def test_they_learn_by_the_margin_between_labels(self, bert_model, bert):
+        prompt = PromptModel(bert_model, bert, TEMPLATE, self.VERBALIZER)
+        rows = [{**row, "label": i % 2} for i, row in enumerate(ROWS)]
+        batch = pad([prompt.encode(row) for row in rows], bert)
+        prompt.training = True  # the PLM stays in evaluation mode: no dropout
+        output = prompt(**batch)
+        expected = [
+            max(0.0, 1 - scores[row["label"]] + scores[1 - row["label"]])
+            for row, scores in zip(rows, output.logits.tolist(), strict=True)
+        ]
+        assert output.loss.item() == pytest.approx(sum(expected) / 3, abs=1e-4)
 
     def test_several_masks_in_the_template_are_filled_in_order(self, bert_model, bert):
         words = Verbalizer({"a": "warm dog", "b": "cold cat"}, multi_token=True)
