@@ -15,8 +15,6 @@ With an output folder an interrupted run goes on at the model it was at.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,10 +25,11 @@ from course_utils.errors import CourseError
 from course_utils.plm import load_plm
 from course_utils.prompting.distillation import TEACHER, Student, weighted_mean
 from course_utils.prompting.ipet import draw_examples, new_per_label, teachers_of
+from course_utils.prompting.members import Member, read_member, write_member
 from course_utils.prompting.prompt import PromptModel
+from course_utils.prompting.resuming import claim, digest
 from course_utils.prompting.scoring import position_limit
 from course_utils.prompting.verbalizer import Verbalizer
-from course_utils.records import read_json, write_json
 from course_utils.tasks.task import NO_LABEL, Task
 from course_utils.training import TrainResult, TrainSettings, train
 
@@ -70,27 +69,6 @@ class PETSettings:
                 raise CourseError(f"PETSettings: {name} must be 1 or more.")
         if self.growth < 2 or not 0 < self.share <= 1:
             raise CourseError("PETSettings: growth is 2 or more and share above 0, up to 1.")
-
-
-@dataclass(frozen=True)
-class Member:
-    """One trained prompt of the ensemble.
-
-    Attributes:
-        generation, pattern, repetition: which one, counted from 0.
-        weight: the pattern's training accuracy before training.
-        train_examples: how many examples it learnt from.
-        dev_score: after training.
-        logits: (n, n_labels) its answers over the unlabelled texts.
-    """
-
-    generation: int
-    pattern: int
-    repetition: int
-    weight: float
-    train_examples: int
-    dev_score: float
-    logits: Tensor = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -161,12 +139,19 @@ class _Run:
             raise CourseError(
                 f"PET needs unlabelled texts: task {task.name!r} has no split 'unlabelled'."
             )
+        if "dev" not in task.splits:
+            raise CourseError(
+                f"task {task.name!r} has no split 'dev', on which every model is scored: set some "
+                "labelled examples aside for it."
+            )
         if any(row.get("label") not in (None, NO_LABEL) for row in self.unlabelled):
             raise CourseError(
                 "the split 'unlabelled' has labels. Drop the column or set it to "
                 f"{NO_LABEL}, so that no gold label can leak into the soft labels."
             )
         gold = task.gold("train")
+        if NO_LABEL in gold:
+            raise CourseError("a training example has no label: move it to 'unlabelled'.")
         if len(gold) < len(task.labels):
             raise CourseError(
                 f"{len(gold)} training examples for {len(task.labels)} classes: PET needs one "
@@ -202,7 +187,7 @@ class _Run:
         if self.folder is not None:
             folder = self.folder / f"generation-{generation}" / f"pattern-{pattern}-{repetition}"
             if (folder / "member.json").is_file():
-                return _read_member(folder)
+                return read_member(folder)
         rows = self._training_rows(generation, number, before)
         seed = self.settings.seed * 1000 + number
         model, tokenizer = load_plm(self.plm, seed=seed)
@@ -218,7 +203,7 @@ class _Run:
         gold = self.task.gold("train")
         weight = prompt.predict(self.task.split("train")).accuracy(gold)
         if self.settings.alpha < 1:
-            prompt.read_along(self.unlabelled, seed=seed)
+            prompt.read_along(self.unlabelled)
         result = train(
             prompt,
             _with_train(self.task, rows),
@@ -232,7 +217,7 @@ class _Run:
             generation, pattern, repetition, weight, len(rows), result.dev_score, logits
         )
         if folder is not None:
-            _write_member(folder, member)
+            write_member(folder, member)
         return member
 
     def _training_rows(self, generation: int, number: int, before: list[Member]) -> list[dict]:
@@ -285,48 +270,18 @@ class _Run:
 
     def _claim(self) -> None:
         """Make the folder this run's own, or go on with it if it is."""
-        text = json.dumps(self.task.split("train").to_list(), default=str, sort_keys=True)
         mine = {
             "plm": str(self.plm),
             "task": self.task.name,
-            "train": hashlib.sha256(text.encode()).hexdigest()[:16],
-            "unlabelled": len(self.unlabelled),
+            "train": digest(self.task.split("train")),
+            "unlabelled": digest(self.unlabelled),
             "patterns": [[t, Verbalizer(words).to_dict()] for t, words in self.patterns],
             "settings": asdict(self.settings),
         }
-        marker = self.folder / "pet.json"
-        if marker.is_file():
-            theirs = read_json(marker)
-            odd = [key for key in mine if theirs.get(key) != json.loads(json.dumps(mine[key]))]
-            if odd:
-                raise CourseError(
-                    f"{self.folder} holds a PET run with another {odd[0]}: use another folder, or "
-                    "delete this one."
-                )
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(marker, mine)
+        claim(self.folder, "pet.json", "PET run", mine)
 
 
 def _with_train(task: Task, rows: list[dict]) -> Task:
     from datasets import Dataset
 
     return replace(task, splits={**task.splits, "train": Dataset.from_list(rows)})
-
-
-def _write_member(folder: Path, member: Member) -> None:
-    """The answers first, the page last: a page says that both are complete."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({"logits": member.logits.contiguous()}, folder / "logits.safetensors")
-    page = {name: getattr(member, name) for name in Member.__dataclass_fields__}
-    del page["logits"]
-    write_json(folder / "member.json", page)
-
-
-def _read_member(folder: Path) -> Member:
-    from safetensors.torch import load_file
-
-    logits = load_file(folder / "logits.safetensors")["logits"]
-    return Member(**read_json(folder / "member.json"), logits=logits)

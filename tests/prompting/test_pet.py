@@ -54,14 +54,6 @@ def task():
     )
 
 
-@pytest.fixture
-def plm(tmp_path, bert_model, bert):
-    folder = tmp_path / "plm"
-    bert_model.save_pretrained(folder)
-    bert.save_pretrained(folder)
-    return str(folder)
-
-
 class TestPET:
     def test_every_pattern_and_repetition_votes_and_a_classifier_learns(self, plm, task):
         result = train_pet(plm, task, settings=SETTINGS)
