@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from course_utils.commands import change, homework, models, start
+from course_utils.commands import change, claims, homework, models, start
 from course_utils.errors import CourseError
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ def course(
     """Prompting and parameter-efficient fine-tuning: the course's tools, on one page."""
 
 
-for panel in (start, models, homework, change):
+for panel in (start, models, claims, homework, change):
     panel.add_to(app)
 
 

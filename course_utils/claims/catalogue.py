@@ -1,0 +1,42 @@
+"""The claims of the course, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+
+from course_utils.claims.claim import Claim
+from course_utils.errors import unknown_name
+
+CLAIMS = {
+    "prompts-beat-heads": "prompting.prompts_beat_heads",
+    "templates-differ": "prompting.templates_differ",
+    "demonstrations-help": "prompting.demonstrations_help",
+    "automatic-words": "prompting.automatic_words",
+    "automatic-templates": "prompting.automatic_templates",
+    "pet-beats-supervised": "prompting.pet_beats_supervised",
+    "ipet-beats-pet": "prompting.ipet_beats_pet",
+    "calibration-helps-zero-shot": "prompting.calibration_zero_shot",
+    "calibration-helps-in-context": "prompting.calibration_in_context",
+    "in-context-grows": "prompting.in_context_grows",
+}
+"""Name -> module below `course_utils.claims`."""
+
+
+def load_claim(name: str) -> Claim:
+    """The claim of that name.
+
+    Raises:
+        CourseError: an unknown name; the nearest ones are suggested.
+    """
+    if name not in CLAIMS:
+        raise unknown_name("claim", name, CLAIMS)
+    return import_module(f"course_utils.claims.{CLAIMS[name]}").CLAIM
+
+
+def load_claims(only: Iterable[str] = ()) -> list[Claim]:
+    """These claims, or all, in the order of the course."""
+    wanted = list(only)
+    for name in wanted:
+        load_claim(name)
+    return [load_claim(name) for name in CLAIMS if not wanted or name in wanted]

@@ -1,0 +1,210 @@
+"""Measurements that several claims share.
+
+    FineTuned    train on so many examples, through a wording or with a new head, score on test
+    Asked        ask the PLM as it is, no training, with examples in the text or without
+
+Everything is held alike between the arms of a claim: the number of updates, the number of learning
+rates tried, the data. The learning rate is chosen once per cell, on the whole dev set with seed 0.
+There is no choice of an epoch: the parameters after the last update count.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from course_utils.claims.bench import Bench, Wording
+from course_utils.claims.claim import Cost, Scale
+from course_utils.errors import CourseError
+from course_utils.records import RunRecord
+from course_utils.tasks import Task
+
+TRIES = (0.4, 0.1, 1.0)  # times the kit's own rate for the method and size; the first wins ties
+UPDATES = 120
+BATCH = 16
+PRIOR_TEXTS = 200
+BETWEEN = " / "  # what stands between examples shown to a causal PLM
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """Train, then score on the task's evaluation split.
+
+    Attributes:
+        shots: examples of each class; None is all there are. examples: or so many in all.
+        wording: train through this prompt; None puts a new head on the PLM.
+        pretrained: False starts from random weights, the control.
+        method: a name or an object of course_utils.tuning.
+        updates: of 16 examples.
+        rate: the learning rate; None chooses one of `tries` on dev with seed 0.
+        dev_shots: cut dev to so many of each class, for what is chosen on dev beside the rate.
+    """
+
+    shots: int | None = 16
+    examples: int | None = None
+    wording: Wording | None = None
+    pretrained: bool = True
+    method: Any = "full"
+    updates: int = UPDATES
+    rate: float | None = None
+    tries: tuple[float, ...] = TRIES
+    dev_shots: int | None = None
+
+    def __call__(self, bench: Bench, task: str, seed: int) -> RunRecord:
+        if self.rate is None:
+            return bench.measure(self.at(self.chosen_rate(bench, task)), task, seed)
+        drawn = bench.task(task, seed)
+        if self.dev_shots is not None:
+            drawn = drawn.subset(per_class=self.dev_shots, seed=seed, split="dev")
+        return self.train(bench, drawn, seed)
+
+    def at(self, rate: float) -> FineTuned:
+        """The same at a given learning rate."""
+        return replace(self, rate=rate, tries=())
+
+    def chosen_rate(self, bench: Bench, task: str) -> float:
+        """The rate that is best on dev with seed 0; of equal ones the first tried.
+
+        Raises:
+            CourseError: every one diverged.
+        """
+        from course_utils.loop import DivergedError
+
+        usual, scores = usual_rate(bench.plm, self.method), {}
+        for times in self.tries:
+            rate = float(f"{times * usual:.2g}")
+            try:
+                scores[rate] = bench.measure(self.at(rate), task, 0).dev_score
+            except DivergedError:
+                continue
+        if not scores:
+            raise CourseError(f"{self}: the loss diverges at every learning rate tried.")
+        return max(scores, key=scores.__getitem__)
+
+    def train(self, bench: Bench, task: Task, seed: int) -> RunRecord:
+        """One training on the drawn task, and its record."""
+        from course_utils.run import run
+
+        return run(
+            bench.plm,
+            task,
+            method=self.method,
+            prompt=None if self.wording is None else bench.prompt(task, self.wording),
+            seeds=(seed,),
+            shots=self.shots,
+            examples=self.examples,
+            pretrained=self.pretrained,
+            settings=self.settings(seed),
+            progress=False,
+            say=lambda _: None,
+        )[0]
+
+    def settings(self, seed: int) -> Any:
+        """Fixed updates, dev scored once, the last parameters kept."""
+        from course_utils.settings import TrainSettings
+
+        return TrainSettings(
+            steps=self.updates,
+            batch_size=BATCH,
+            learning_rate=self.rate,
+            keep="last",
+            evaluate_every=self.updates,
+            seed=seed,
+        )
+
+    def cost(self, scale: Scale, seed: int) -> Cost:
+        runs = len(self.tries) if self.rate is None and seed == 0 else 1
+        return Cost(runs * self.updates, runs * (2 * scale.dev + scale.tests))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Ask the PLM through a wording, without training.
+
+    Attributes:
+        wording: the prompt.
+        shown: training examples shown before the question (a causal PLM), drawn by the seed,
+            as many of each label as that number allows.
+        calibrated: "content-free" divides out the answer to texts that say nothing, "prior" the
+            mean answer over 200 unlabelled training texts, None nothing.
+    """
+
+    wording: Wording
+    shown: int = 0
+    calibrated: str | None = None
+
+    def __call__(self, bench: Bench, task: str, seed: int) -> RunRecord:
+        from course_utils.prompting import Calibration
+
+        started = time.perf_counter()
+        drawn = bench.task(task, seed)
+        model, tokenizer = bench.load()
+        prompt = self.prompt(bench, drawn, model, tokenizer, seed)
+        if self.calibrated == "prior":
+            rows = drawn.split("train")
+            some = rows.select(range(min(PRIOR_TEXTS, len(rows))))
+            Calibration.from_examples(prompt, some).attach(prompt)
+        elif self.calibrated == "content-free":
+            Calibration.content_free(prompt, nothing(tokenizer)).attach(prompt)
+        return answered(prompt, drawn, seed, started, "InContext" if self.shown else "ZeroShot")
+
+    def prompt(self, bench: Bench, task: Task, model: Any, tokenizer: Any, seed: int) -> Any:
+        """The PLM behind its wording, with what is shown before the question."""
+        from course_utils.prompting import InContext, PromptModel, choose
+
+        template, words = bench.prompt(task, self.wording)[:2]
+        if not self.shown:
+            return PromptModel(model, tokenizer, template, words, labels=task.labels)
+        examples = choose(task.split("train"), self.shown, len(task.labels), seed=seed)
+        return InContext(
+            model,
+            tokenizer,
+            template,
+            words,
+            labels=task.labels,
+            demonstrations=examples,
+            separator=BETWEEN,
+        )
+
+    def cost(self, scale: Scale, seed: int) -> Cost:
+        texts = scale.tests + (PRIOR_TEXTS if self.calibrated == "prior" else 0)
+        return Cost(answers=texts * (1 + self.shown))
+
+
+def answered(prompt: Any, task: Task, seed: int, started: float, method: str) -> RunRecord:
+    """The record of a prompted PLM's answers on the task's evaluation split."""
+    from course_utils.evaluation import evaluate
+    from course_utils.model_facts import count_parameters, plm_name
+    from course_utils.records import versions
+
+    evaluation = evaluate(prompt, task, tokenizer=prompt.tokenizer)
+    return RunRecord(
+        plm=plm_name(prompt),
+        task=task.name,
+        method=method,
+        metric=task.metric,
+        score=evaluation.score,
+        n=evaluation.n,
+        seed=seed,
+        total=count_parameters(prompt)[1],
+        seconds=round(time.perf_counter() - started, 2),
+        versions=versions(),
+        notes={"template": prompt.template.text},
+    ).scored(evaluation)
+
+
+def nothing(tokenizer: Any) -> list[str]:
+    """Texts that say nothing, for calibration: empty, "n/a", and the mask where there is one."""
+    return ["", "n/a", *([tokenizer.mask_token] if tokenizer.mask_token else [])]
+
+
+def usual_rate(plm: str, method: Any) -> float:
+    """The kit's own learning rate for a method on a PLM of this size."""
+    from course_utils.plm import load_plm
+    from course_utils.settings import default_learning_rate
+    from course_utils.tuning import attach, method_named
+
+    model, tokenizer = load_plm(plm)
+    method = method_named(method) if isinstance(method, str) else method
+    return default_learning_rate(attach(model, method, tokenizer=tokenizer))

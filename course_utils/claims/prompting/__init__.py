@@ -1,0 +1,1 @@
+"""Claims of the first half, labels are scarce: one module each, with a `CLAIM`."""
