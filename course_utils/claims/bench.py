@@ -125,8 +125,12 @@ class Bench:
         """The prompt; for a causal PLM without what follows the mask, None if that is text."""
         if self.kind != "causal":
             return prompt
-        text = prompt.template.rstrip(" .!")
-        return prompt._replace(template=text) if text.endswith("{mask}") else None
+        from course_utils.prompting import Template
+
+        try:
+            return prompt._replace(template=Template(prompt.template).ending_in_mask().text)
+        except CourseError:
+            return None
 
 
 def as_wording(template: str, words: dict) -> Wording:

@@ -16,6 +16,7 @@ CLAIMS = {
     "automatic-templates": "prompting.automatic_templates",
     "pet-beats-supervised": "prompting.pet_beats_supervised",
     "ipet-beats-pet": "prompting.ipet_beats_pet",
+    "multitask-lifts-zero-shot": "prompting.multitask_zero_shot",
     "calibration-helps-zero-shot": "prompting.calibration_zero_shot",
     "calibration-helps-in-context": "prompting.calibration_in_context",
     "in-context-grows": "prompting.in_context_grows",
