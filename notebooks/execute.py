@@ -34,6 +34,7 @@ def execute(notebook: nbformat.NotebookNode, folder: str | Path) -> nbformat.Not
     client = NotebookClient(
         notebook,
         timeout=LIMIT,
+        startup_timeout=LIMIT,  # a busy machine starts a kernel slowly, and that is no fault
         kernel_name="python3",
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(folder)}},

@@ -301,6 +301,10 @@ print("the PLM is the same as before:", torch.equal(before, after))
 # |---|---|---|
 # | **00** (here) | what is in the kit? | prompt a PLM, attach LoRA, detach it |
 # | [**01** pre-trained language models](01_pretrained_language_models.ipynb) | what has a PLM learnt, and what stands in the way? | fill masks, continue texts, measure scarce labels, compute memory |
+# | [**02** templates and verbalizers](02_templates_and_verbalizers.ipynb) | how does a gap become a classifier? | write prompts, see how far wordings differ, calibrate |
+# | [**03** few-shot](03_few_shot.ipynb) | what can 16 labels do? | fine-tune through a prompt; demonstrations; prompts found by the PLM |
+# | [**04** semi-supervised](04_semi_supervised.ipynb) | what are texts without labels worth? | let prompts label them and teach a classifier (PET, iPET) |
+# | [**05** zero-shot](05_zero_shot.ipynb) | what if nothing may be trained on your task? | learn in context, calibrate, train on other tasks |
 #
 # Notebooks stand alone: open any of them, run it from the top. All follow the same manners. Prose
 # comes first, then a cell of a few lines. **What do you expect?** asks you to commit to a guess

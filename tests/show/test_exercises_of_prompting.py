@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import re
+from types import MappingProxyType
 
 import pytest
 import torch
 import torch.nn.functional as F
+from datasets import Dataset
 
+from course_utils.prompting import PromptModel
 from course_utils.show.exercises import (
     few_shot,
     semi_supervised,
     templates_and_verbalizers,
     zero_shot,
 )
+from course_utils.tasks.task import Task
 
 
 def label_probabilities(logits, words, combine=torch.mean):
@@ -261,16 +265,44 @@ class TestCombinations:
 
 
 class TestPatternWeight:
-    @staticmethod
-    def check(weight, template="{sentence} {mask} banana"):
-        return semi_supervised.check_pattern_weight(weight, template, lambda t: 0.625, 0.5)
+    PATTERN = "{sentence} it was the {mask}"
+    WORDS = MappingProxyType({"negative": "bad", "positive": "good"})
 
-    def test_all(self):
-        assert self.check(0.625).state == "right"
-        assert self.check(...).state == "open"
-        for wrong in (0.5, 62.5, 0.0):
-            verdict = self.check(wrong)
-            assert verdict.state == "not yet"
-            assert "*before*" in str(verdict)
-        assert "its field" in str(self.check(0.625, "banana {mask}"))
-        assert "Write a pattern" in str(self.check(0.625, ...))
+    @pytest.fixture
+    def task(self):
+        rows = [
+            {"sentence": "the soup was stale", "label": 0},
+            {"sentence": "the waiter was rude", "label": 0},
+            {"sentence": "the soup was fresh", "label": 1},
+        ]
+        splits = {"train": Dataset.from_list(rows)}
+        labels = ("negative", "positive")
+        return Task("few", "classification", ("sentence",), labels, "accuracy", splits)
+
+    @pytest.fixture
+    def right(self, masked, task):
+        asked = PromptModel(*masked, self.PATTERN, self.WORDS)
+        return asked.predict(task.split("train")).accuracy(task.gold("train"))
+
+    @pytest.fixture
+    def check(self, masked, task):
+        def checked(weight, pattern=self.PATTERN):
+            verdict = semi_supervised.check_pattern_weight(
+                weight, pattern, *masked, self.WORDS, task
+            )
+            return verdict.state, str(verdict)
+
+        return checked
+
+    def test_right_and_open(self, check, right):
+        assert check(right)[0] == "right"
+        assert check(...)[0] == "open"
+
+    def test_not_yet(self, check, right):
+        for wrong in (100 * right, right + 0.01, 1 - right):
+            state, advice = check(wrong)
+            assert state == "not yet"
+            assert "*before*" in advice
+        assert "its field" in check(right, "the {mask}")[1]
+        assert "Write a pattern" in check(right, ...)[1]
+        assert "no {mask}" in check(right, "{sentence} it was")[1]

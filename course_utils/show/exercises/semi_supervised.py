@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 
-from course_utils.prompting import Template
+from course_utils.prompting import PromptModel, Template
 from course_utils.show.exercises.verdict import expect, open_if_none, self_check
+from course_utils.tasks.task import Task
 
 
 @self_check
@@ -106,27 +107,33 @@ def check_set_sizes(sizes) -> str:
 
 @self_check
 def check_pattern_weight(
-    weight: float, template: str, weight_of: Callable[[str], float], chance: float
+    weight: float,
+    template: str,
+    model,
+    tokenizer,
+    words: Mapping[str, str | Sequence[str]],
+    task: Task,
 ) -> str:
     """The weight PET gives to a pattern of the student's own that makes no sense.
 
     Args:
-        weight_of: template text -> accuracy on the training set before training.
-        chance: what guessing gets.
+        model, tokenizer: a masked PLM that was not trained further.
+        words: label -> words, as the student used them.
+        task: its "train" holds the few labelled examples.
     """
     expect(template is not ..., "Write a pattern first: replace the ... after `nonsense`.")
-    parsed = Template(template)
-    expect(bool(parsed.fields), "A pattern without the example's text: put its field in as well.")
-    right = weight_of(template)
+    pattern = Template(template)
+    expect(bool(pattern.fields), "A pattern without the example's text: put its field in as well.")
+    asked = PromptModel(model, tokenizer, pattern, words, labels=task.labels)
+    rows = task.split("train")
+    right = asked.predict(rows).accuracy(rows["label"])
     expect(
         abs(weight - right) < 1e-6,
         f"{weight} was given. The weight is the accuracy on the *training* set with the PLM as it "
         "is *before* any training: make a PromptModel of a fresh PLM, and ask it.",
     )
-    side = "above" if right > chance else "not above"
-    return (
-        f"{right:.3f}, {side} chance ({chance:.2f}). How much would such a pattern's voice count?"
-    )
+    side = "above" if right > task.chance else "not above"
+    return f"{right:.3f}, {side} chance ({task.chance:.2f}). How much does such a voice count?"
 
 
 def _short(values: torch.Tensor) -> list[float]:
