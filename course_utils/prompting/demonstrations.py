@@ -80,7 +80,7 @@ class DemonstrationPool:
                     "label is needed."
                 )
         self.vectors = [
-            None if embed is None else _unit(embed([self.text(row) for row in rows]))
+            None if embed is None else unit(embed([self.text(row) for row in rows]))
             for rows in self.rows
         ]
 
@@ -98,7 +98,7 @@ class DemonstrationPool:
             CourseError: if the query was the only example of its label.
         """
         text = self.text(query)
-        vector = None if self.embed is None else _unit(self.embed([text]))[0]
+        vector = None if self.embed is None else unit(self.embed([text]))[0]
         found = []
         for rows, vectors in zip(self.rows, self.vectors, strict=True):
             others = [i for i, row in enumerate(rows) if self.text(row) != text]
@@ -279,8 +279,9 @@ class MeanEmbedding:
             split_special_tokens=True,
             return_token_type_ids=False,
         )["input_ids"]
-        longest = max(map(len, encoded))
         filler = pad_id(self.tokenizer)
+        encoded = [row or [filler] for row in encoded]  # GPT-2's tokenizer gives "" no token
+        longest = max(map(len, encoded))
         device = next(self._plm.parameters()).device
         ids = torch.tensor([row + [filler] * (longest - len(row)) for row in encoded]).to(device)
         mask = torch.tensor([[1] * len(r) + [0] * (longest - len(r)) for r in encoded]).to(device)
@@ -291,6 +292,6 @@ class MeanEmbedding:
         return ((hidden * weights).sum(1) / weights.sum(1)).cpu()
 
 
-def _unit(vectors) -> Tensor:
+def unit(vectors) -> Tensor:
     """(n, d) rows of length 1, from a tensor or array."""
     return F.normalize(torch.as_tensor(vectors).float(), dim=-1)

@@ -8,17 +8,19 @@ and the query, whose word the PLM supplies:
     a joy from start to end . it was ___
 
 Which examples are shown and in what order matters much (Zhao et al. 2021; Lu et al. 2022), so both
-are explicit choices here, and drawn by a seed.
+are explicit choices here: drawn once by a seed (`choose`), or for every query those most like it
+(`Nearest`; Liu et al. 2022).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from course_utils.errors import CourseError, unknown_name
+from course_utils.prompting.demonstrations import unit
 from course_utils.prompting.pieces import Piece
 from course_utils.prompting.prompt import PromptModel
 from course_utils.prompting.scoring import model_kind, position_limit
@@ -80,12 +82,58 @@ def choose(
     return chosen
 
 
+class Nearest:
+    """For each query the k examples of a pool most similar to it, the most similar shown last.
+
+    Args:
+        pool: solved examples, with a "label".
+        k: how many are shown.
+        fields: the columns that are compared; an example with the same texts is the query itself
+            and never shown.
+        embed: texts -> (n, d) sentence embeddings, such as `MeanEmbedding(model, tokenizer)` or a
+            sentence-transformers model's `encode`; compared by cosine.
+
+    Raises:
+        CourseError: fewer than k + 1 examples (one may be the query), or one without a label.
+    """
+
+    def __init__(
+        self,
+        pool: Iterable[Mapping[str, object]],
+        k: int,
+        fields: Sequence[str],
+        embed: Callable[[list[str]], Tensor],
+    ):
+        self.pool, self.k, self.fields, self.embed = list(pool), k, tuple(fields), embed
+        if not 1 <= k < len(self.pool):
+            raise CourseError(
+                f"{k} nearest examples of a pool of {len(self.pool)}: choose 1 to "
+                f"{len(self.pool) - 1}; one of the pool may be the query itself."
+            )
+        for row in self.pool:
+            if row.get("label") in (None, -1):
+                raise CourseError("a demonstration needs its label: use labelled examples.")
+        self.texts = [self._text(row) for row in self.pool]
+        self.vectors = unit(embed(self.texts))
+
+    def __call__(self, query: Mapping[str, object]) -> list[Mapping[str, object]]:
+        text = self._text(query)
+        likeness = (self.vectors @ unit(self.embed([text]))[0]).tolist()
+        others = [i for i, other in enumerate(self.texts) if other != text]
+        nearest = sorted(others, key=lambda i: -likeness[i])[: self.k]
+        return [self.pool[i] for i in reversed(nearest)]
+
+    def _text(self, row: Mapping[str, object]) -> str:
+        return " ".join(str(row.get(field, "")).strip() for field in self.fields)
+
+
 class InContext(PromptModel):
     """A causal PLM that answers after looking at demonstrations; a `PromptModel` in all else.
 
     Args:
         model, tokenizer, template, verbalizer: as for `PromptModel`; the PLM must be causal.
-        demonstrations: solved examples, in the order they are shown; see `choose`.
+        demonstrations: solved examples, in the order they are shown (see `choose`), or a function
+            from the query to them, such as `Nearest`.
         separator: what stands between one example and the next.
         max_length: all the PLM allows if not given.
         options: others of `PromptModel`, such as labels.
@@ -101,7 +149,8 @@ class InContext(PromptModel):
         template: Template | str,
         verbalizer: Verbalizer | Mapping[str, str | Sequence[str]],
         *,
-        demonstrations: Iterable[Mapping[str, object]] = (),
+        demonstrations: Iterable[Mapping[str, object]]
+        | Callable[[Mapping[str, object]], list] = (),
         separator: str = "\n",
         max_length: int | None = None,
         **options,
@@ -113,20 +162,24 @@ class InContext(PromptModel):
             )
         length = max_length or position_limit(model)
         super().__init__(model, tokenizer, template, verbalizer, max_length=length, **options)
-        self.demonstrations = list(demonstrations)
         self.separator = separator
+        self._chooser = demonstrations if callable(demonstrations) else None
+        self.demonstrations = [] if self._chooser else list(demonstrations)
         self._shown = [piece for row in self.demonstrations for piece in self._solved(row)]
         try:
             self.encode(dict.fromkeys(self.template.fields, ""))
         except CourseError as error:
             raise CourseError(
-                f"{len(self.demonstrations)} demonstrations are too many for this PLM, even with "
-                f"every field empty; show fewer. In detail: {error}"
+                f"{len(self.demonstrations) or 'these'} demonstrations are too many for this PLM, "
+                f"even with every field empty; show fewer. In detail: {error}"
             ) from None
 
     def pieces(self, example: Mapping[str, object]) -> list[Piece]:
         """The demonstrations, then the query."""
-        return [*self._shown, *super().pieces(example)]
+        shown = self._shown
+        if self._chooser is not None:
+            shown = [piece for row in self._chooser(example) for piece in self._solved(row)]
+        return [*shown, *super().pieces(example)]
 
     def render(self, example: Mapping[str, object]) -> str:
         """The whole prompt as a person would read it, the blank shown as ___."""

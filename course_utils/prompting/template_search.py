@@ -27,7 +27,7 @@ from course_utils.prompting.pieces import Piece, encode_pieces
 from course_utils.prompting.scoring import logits_at, model_kind, position_limit
 from course_utils.prompting.template import DEFAULT_LENGTH, Template
 from course_utils.prompting.tokens import mask_id
-from course_utils.prompting.verbalizer import Verbalizer
+from course_utils.prompting.verbalizer import WORD_MARKS, Verbalizer, word_ids
 
 GAP = "*"
 
@@ -64,6 +64,7 @@ def search_templates(
     Raises:
         CourseError: a frame without a gap, a causal PLM, no or unlabelled examples.
     """
+    frame = " ".join(frame.replace(GAP, f" {GAP} ").split())
     template = Template(frame)
     if not isinstance(verbalizer, Verbalizer):
         verbalizer = Verbalizer(verbalizer)
@@ -90,6 +91,8 @@ def search_templates(
         model.train(was_training)
     best: dict[str, float] = {}
     for tokens, score in found:
+        if not all(_spelled_out(tokenizer, gap) for gap in tokens):
+            continue
         text = _text(frame, tokenizer, tokens)
         best[text] = max(score, best.get(text, score))
     ranked = sorted(best.items(), key=lambda pair: -pair[1])[:keep]
@@ -131,9 +134,11 @@ def _infill(model, tokenizer, filled, sizes: Sequence[int], beam: int) -> list:
     device = next(model.parameters()).device
     batch = {name: value.to(device) for name, value in pad(encoded, tokenizer).items()}
     positions = batch.pop("mask_positions")  # (n, slots)
-    forbidden = torch.tensor(tokenizer.all_special_ids, device=device)
+    never, not_first = _forbidden(tokenizer, device)
+    first = {sum(sizes[:i]) for i in range(len(sizes))}
     beams: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
     for slot in range(sum(sizes)):
+        forbidden = not_first if slot in first else never
         grown = []
         for tokens, score in beams:
             ids = batch["input_ids"].clone()
@@ -164,7 +169,7 @@ def _written(model, tokenizer, filled, gaps: int, beam: int, longest: int) -> li
     batch.pop("mask_positions")
     memory = model.get_encoder()(**batch)
     sentinels = [mask_id(tokenizer, "seq2seq", nth) for nth in range(gaps + 1)]
-    forbidden = torch.tensor(tokenizer.all_special_ids, device=device)
+    never, not_first = _forbidden(tokenizer, device)
     start = model.config.decoder_start_token_id
     beams: list[tuple[tuple[int, ...], float]] = [((sentinels[0],), 0.0)]
     done = []
@@ -186,11 +191,31 @@ def _written(model, tokenizer, filled, gaps: int, beam: int, longest: int) -> li
             else:
                 grown.append(ended)
             if size < longest:
+                forbidden = never if size else not_first
                 grown += _grow(tokens, score, logits, forbidden, beam)
         beams = sorted(grown, key=lambda b: -b[1])[:beam]
         if not beams:
             break
     return [_between(tokens, score, sentinels) for tokens, score in done]
+
+
+def _forbidden(tokenizer, device) -> tuple[Tensor, Tensor]:
+    """Ids that may stand nowhere in a gap, and those that may not begin one: pieces of words."""
+    special = set(tokenizer.all_special_ids)
+    vocabulary = tokenizer.get_vocab()
+    marked = sum(token.startswith(WORD_MARKS) for token in vocabulary) > 1
+    pieces = {
+        number
+        for token, number in vocabulary.items()
+        if token.startswith("##") or (marked and not token.startswith(WORD_MARKS))
+    }
+    both = (sorted(special), sorted(special | pieces))
+    return tuple(torch.tensor(ids, device=device) for ids in both)
+
+
+def _spelled_out(tokenizer, gap: tuple[int, ...]) -> bool:
+    """Whether a gap's tokens are those of its text: only then is the score the template's own."""
+    return not gap or word_ids(tokenizer, tokenizer.decode(list(gap)).strip()) == tuple(gap)
 
 
 def _grow(

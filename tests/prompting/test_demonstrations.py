@@ -196,6 +196,9 @@ class TestMeanEmbedding:
         assert given.predict([QUERY]).scores.isfinite().all()
         assert MeanEmbedding(t5_model, t5)(["the film", ""]).shape == (2, 16)
 
+    def test_an_empty_text_has_one_too(self, gpt2_model, gpt2):
+        assert MeanEmbedding(gpt2_model, gpt2)([""]).isfinite().all()
+
 
 class TestRefusals:
     def test_a_pool_missing_a_label(self, bert_model, bert):

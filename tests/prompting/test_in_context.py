@@ -9,7 +9,7 @@ import torch
 from datasets import Dataset
 
 from course_utils.errors import CourseError
-from course_utils.prompting import InContext, PromptModel
+from course_utils.prompting import InContext, MeanEmbedding, Nearest, PromptModel
 from course_utils.prompting.in_context import choose
 
 TEMPLATE = "{text} it was {mask}"
@@ -91,6 +91,38 @@ class TestInContext:
         alone = PromptModel(gpt2_model, gpt2, TEMPLATE, WORDS).predict(rows).scores
         shown = InContext(gpt2_model, gpt2, TEMPLATE, WORDS).predict(rows).scores
         torch.testing.assert_close(shown, alone)
+
+    def test_the_nearest_examples_of_each_query(self, gpt2_model, gpt2):
+        angles = {"film": 0.0, "cold rain": 0.2, "rain": 0.1, "town": 2.0, "dog": 3.0}
+
+        def embed(texts):
+            angle = torch.tensor([angles[text] for text in texts])
+            return 5 * torch.stack([angle.cos(), angle.sin()], 1)
+
+        pool = [{"text": text, "label": i % 2} for i, text in enumerate(angles)]
+        nearest = Nearest(pool, 2, ["text"], embed)
+        # the query itself is in the pool; of the others, the most similar is shown last
+        assert [row["text"] for row in nearest({"text": "film"})] == ["cold rain", "rain"]
+        assert [row["text"] for row in nearest({"text": "dog"})] == ["cold rain", "town"]
+        angles[""] = 0.0
+        shown = InContext(gpt2_model, gpt2, TEMPLATE, WORDS, demonstrations=nearest)
+        text = "cold rain it was great\nrain it was bad\nfilm it was"
+        assert shown.render({"text": "film"}) == f"{text} ___"
+        assert shown.encode({"text": "film"})["input_ids"] == gpt2(text)["input_ids"]
+
+    def test_the_nearest_by_the_plm_itself(self, gpt2_model, gpt2):
+        embed = MeanEmbedding(gpt2_model, gpt2)
+        nearest = Nearest(POOL, 3, ["text"], embed)
+        vectors = torch.nn.functional.normalize(embed([row["text"] for row in POOL]), dim=-1)
+        query = torch.nn.functional.normalize(embed(["film and rain"]), dim=-1)[0]
+        best = (vectors @ query).argsort(descending=True)[:3].tolist()
+        assert nearest({"text": "film and rain"}) == [POOL[i] for i in reversed(best)]
+
+    def test_too_few_to_be_near(self):
+        with pytest.raises(CourseError, match="10 nearest examples of a pool of 10"):
+            Nearest(POOL, 10, ["text"], lambda texts: torch.ones(len(texts), 2))
+        with pytest.raises(CourseError, match="needs its label"):
+            Nearest([{"text": "x"}] * 3, 1, ["text"], lambda texts: torch.ones(len(texts), 2))
 
     def test_long_fields_are_shortened_but_every_demonstration_stays(self, gpt2_model, gpt2):
         pool = [{"text": "rain " * 50, "label": 0}, {"text": "joy " * 50, "label": 1}]

@@ -17,7 +17,7 @@ from course_utils.prompting import (
     try_prompts,
 )
 from course_utils.prompting.label_search import _affordable, likeliest_words, rank_combinations
-from course_utils.prompting.verbalizer import whole_words
+from course_utils.prompting.verbalizer import whole_words, word_ids
 from course_utils.tasks.task import Task
 from course_utils.training import TrainSettings
 from course_utils.tuning import LoRA
@@ -139,6 +139,7 @@ class TestSearchTemplates:
             bert_model, bert, "{text} * {mask} *", WORDS, ROWS, beam=4, longest=1, keep=50
         )
         assert [f.score for f in found] == sorted((f.score for f in found), reverse=True)
+        assert not any("#" * 2 in f.text for f in found)  # no piece of a word stands alone
         both = [f for f in found if len(f.text.split()) == 4]
         assert both
         for one in both[:3]:
@@ -154,6 +155,17 @@ class TestSearchTemplates:
             assert (
                 PromptModel(bert_model, bert, template, WORDS).predict(ROWS).scores.isfinite().all()
             )
+
+    def test_byte_level_gaps_begin_with_a_space_and_read_as_they_were_found(
+        self, roberta_model, roberta
+    ):
+        frame = "{text}* {mask}"  # the gap gets its spaces
+        found = search_templates(roberta_model, roberta, frame, WORDS, ROWS, beam=4, keep=50)
+        assert found
+        for one in found:
+            words = one.text.removeprefix("{text} ").removesuffix(" {mask}")
+            assert one.text == f"{{text}} {words} {{mask}}"
+            assert roberta.decode(word_ids(roberta, words)) == f" {words}"
 
     def test_t5_writes_between_its_sentinels(self, t5_model, t5):
         found = search_templates(
@@ -173,7 +185,8 @@ class TestSearchTemplates:
         )
         zero, one = t5.convert_tokens_to_ids(["<extra_id_0>", "<extra_id_1>"])
         scores = []
-        for token in [None, *(i for i in range(len(t5)) if i not in t5.all_special_ids)]:
+        words = [i for token, i in t5.get_vocab().items() if token.startswith("▁") and token != "▁"]
+        for token in [None, *words]:
             written = [zero, *([] if token is None else [token]), one]
             total = 0.0
             for row in ROWS:
@@ -211,12 +224,6 @@ class TestTryPrompts:
             metric="accuracy",
             splits={"train": Dataset.from_list(rows), "dev": Dataset.from_list(rows)},
         )
-
-    @pytest.fixture
-    def plm(self, tmp_path, bert_model, bert):
-        bert_model.save_pretrained(tmp_path / "plm")
-        bert.save_pretrained(tmp_path / "plm")
-        return str(tmp_path / "plm")
 
     @pytest.mark.parametrize("method", [None, LoRA(rank=2)])
     def test_each_is_tuned_alone_and_the_best_comes_first(self, plm, task, method):

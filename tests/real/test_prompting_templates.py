@@ -152,9 +152,7 @@ def test_short_texts_equal_the_whole_sentence(request, name, tokenizer_name):
 @pytest.mark.parametrize("tokenizer_name", MASKED)
 def test_every_real_example_keeps_its_mask_at_every_length(request, name, tokenizer_name):
     tokenizer = request.getfixturevalue(tokenizer_name)
-    # Every tenth of SST-2's 68,000 short sentences keeps this quick; COURSE_TEST_ALL=1 takes all.
-    few = name == "sst2" and not os.environ.get("COURSE_TEST_ALL")
-    for number, row in enumerate(rows(name)[:: 10 if few else 1]):
+    for number, row in enumerate(rows(name)):
         template = TEMPLATES[name][number % 2]
         for length in LENGTHS:
             encoded = template.encode(row, tokenizer, max_length=length)
@@ -162,16 +160,48 @@ def test_every_real_example_keeps_its_mask_at_every_length(request, name, tokeni
             assert len(encoded["input_ids"]) <= length
             assert encoded["input_ids"][at] == tokenizer.mask_token_id
             assert encoded["input_ids"].count(tokenizer.mask_token_id) == 1
+            if len(encoded["input_ids"]) < length and number % 10:
+                break  # nothing was cut: one in ten shows that more room then changes nothing
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    premise=st.one_of(
-        st.text(), st.sampled_from(["[MASK]", "<mask>", "</s>", "word " * 900, "?!"])
+@pytest.mark.parametrize("tokenizer_name", MASKED)
+def test_more_room_than_needed_changes_nothing(request, tokenizer_name):
+    tokenizer = request.getfixturevalue(tokenizer_name)
+    for row in rows("sst2")[::50]:
+        short, *others = (
+            TEMPLATES["sst2"][0].encode(row, tokenizer, max_length=n) for n in LENGTHS
+        )
+        if len(short["input_ids"]) < LENGTHS[0]:
+            assert all(other == short for other in others)
+
+
+ODD = st.one_of(
+    st.text(),
+    st.text(alphabet=".,?!;:-'\"()[]{}", min_size=1),
+    st.text(
+        alphabet="\U0001f469\u200d\U0001f4bb\U0001f1e9\U0001f1ea\U0001f44d\U0001f3fd", min_size=1
     ),
-    hypothesis=st.one_of(st.text(), st.sampled_from(["<s>", "\U0001f469\u200d\U0001f4bb", "语言"])),
-    length=st.sampled_from(LENGTHS),
+    st.sampled_from(
+        [
+            "",
+            " \n\t",
+            "[MASK]",
+            "<mask>",
+            "<mask> [MASK] <extra_id_0> <|endoftext|>",
+            "</s>",
+            "<s>[CLS][SEP][PAD]<pad>",
+            "word " * 900,
+            "\u8a9e\u8a00" * 400,
+            "w" * 3000,
+            "?!" * 500,
+            "\u043d\u0435\u0442, \u0634\u0643\u0631\u0627, \u0928\u092e\u0938\u094d\u0924\u0947",
+        ]
+    ),
 )
+
+
+@settings(max_examples=150, deadline=None)
+@given(premise=ODD, hypothesis=ODD, length=st.sampled_from(LENGTHS))
 def test_odd_texts_keep_the_mask(bert, roberta, premise, hypothesis, length):
     for tokenizer in (bert, roberta):
         row = {"premise": premise, "hypothesis": hypothesis}
@@ -181,3 +211,14 @@ def test_odd_texts_keep_the_mask(bert, roberta, premise, hypothesis, length):
         assert len(ids) <= length
         assert ids[at] == tokenizer.mask_token_id
         assert sum(token in special for token in ids) == 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=ODD, length=st.sampled_from(LENGTHS))
+def test_odd_texts_leave_the_end_of_a_causal_prompt_alone(gpt2, text, length):
+    encoded = Template("{text} It was {mask}").encode({"text": text}, gpt2, max_length=length)
+    ids = encoded["input_ids"]
+    assert len(ids) <= length
+    assert ids[-2:] == [632, 373]  # " It" and " was"; where the text is empty its space is its own
+    assert encoded["mask_positions"] == [len(ids) - 1]
+    assert gpt2.eos_token_id not in ids
