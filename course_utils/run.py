@@ -106,7 +106,8 @@ def run(
             (0 is the first), or a pair (template, {label: words}).
         seeds: how many, or which. A seed draws the examples, the new parameters and the order.
         learning_rate: one, or several to choose from on dev with the first seed.
-        examples, shots: train on that many examples, or on that many of each class.
+        examples, shots: train on that many examples; or on that many of each class, and choose
+            on as many of dev, as LM-BFF does: who has few labels has no large dev set.
         split: scored at the end; "test" where its labels are public, else "dev".
         pretrained: False starts from random weights (the control).
         settings: a `TrainSettings`; `learning_rate` here wins over the one there.
@@ -192,7 +193,8 @@ class _Job:
     def drawn(self, seed: int) -> Task:
         """The task with this seed's training examples."""
         if self.shots is not None:
-            return self.task.subset(per_class=self.shots, seed=seed)
+            fewer = self.task.subset(per_class=self.shots, seed=seed)
+            return fewer.subset(per_class=self.shots, seed=seed, split="dev")
         if self.examples is not None:
             return self.task.subset(self.examples, seed=seed)
         return self.task

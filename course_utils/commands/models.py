@@ -120,7 +120,9 @@ def run(
     examples: Annotated[
         int | None, typer.Option(min=1, help="Train on that many examples.")
     ] = None,
-    shots: Annotated[int | None, typer.Option(min=1, help="Or on that many of each class.")] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Or on that many of each class; dev is as small.")
+    ] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the training data.")] = None,
     steps: Annotated[int | None, typer.Option(help="Or updates.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Examples in an update.")] = 16,

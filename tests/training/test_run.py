@@ -118,6 +118,7 @@ class TestResults:
 
     def test_shots_and_examples(self, folder, data):
         assert go(folder, data, shots=4)[0][0].train_examples == 8
+        assert "train 8, dev 8" in go(folder, data, shots=4)[1]  # no large dev set either
         assert go(folder, data, examples=10)[0][0].train_examples == 10
 
     def test_several_learning_rates_are_compared_on_dev(self, folder, data):

@@ -187,9 +187,23 @@ def _candidate(pick: Pick, easy: bool) -> str:
     )
 
 
+def _pair(pick: Pick, easy: bool) -> str:
+    """Three names, a word after each: finding the word of one. The barest form of binding."""
+    names, traits = inference.told_of(pick, 3)
+    at = pick.of((0, 1, 2))
+    said = " , ".join(f"{name} {trait}" for name, trait in zip(names, traits, strict=True))
+    return f"{said} , {names[at]} <{traits[at]}> ."
+
+
+def _two_people(pick: Pick) -> tuple[str, list[str], list[str]]:
+    names, traits = inference.told_of(pick, 2)
+    said = (f"{name} is {trait} ." for name, trait in zip(names, traits, strict=True))
+    return " ".join(said), names, traits
+
+
 def _binding(pick: Pick, easy: bool) -> str:
     """Two people and what is said of each: finding the one's among both."""
-    text, names, traits = inference.two_people(pick)
+    text, names, traits = _two_people(pick)
     at = int(pick.chance(0.5))
     if easy or pick.chance(0.7):
         return f"{text} {names[at]} is <{traits[at]}> ."
@@ -198,7 +212,7 @@ def _binding(pick: Pick, easy: bool) -> str:
 
 def _verified(pick: Pick, easy: bool) -> str:
     """Whether something is said of the one or of the other."""
-    text, names, traits = inference.two_people(pick)
+    text, names, traits = _two_people(pick)
     at, right = int(pick.chance(0.5)), pick.chance(0.5)
     asked = traits[at if right else 1 - at]
     answer = f"<{'yes' if right else 'no'}>"
@@ -389,6 +403,7 @@ GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "pronoun": (_pronoun, 8),
     "referent": (_referent, 4),
     "candidate": (_candidate, 3),
+    "pair": (_pair, 2),
     "binding": (_binding, 4),
     "verified": (_verified, 4),
     "definition": (_definition, 7),

@@ -5,8 +5,8 @@ the full mix. A skill of several parts is learnt quickly when its parts are know
 when all must be learnt at once. So
 
 * comparing two words comes before searching a passage for the second one;
-* finding what is said of whom comes first among eight people, then among all: the search is
-  learnt on few words and carries over;
+* finding what is said of whom comes first for eight people with the word beside the name, then
+  in sentences, then for all people: the search is learnt on few words and carries over;
 * which sense, whose part, who is meant come before questions on them with yes or no.
 """
 
@@ -66,18 +66,19 @@ CURRICULUM = (
     _step(0.03, "review aspect", "sst2", "relation question"),
     _step(0.03, "news", "agnews", "relation question review"),
     _step(0.05, "inference definition", "snli", "relation question review news"),
-    _step(0.04, "binding", "binding", "relation question", few=True),
-    _step(0.04, "binding", "binding", _TOLD),
-    _step(0.05, "verified binding", "verified", "relation question", few=True),
-    _step(0.05, "verified", "verified", "binding relation question inference"),
-    _step(0.05, "gloss", "gloss", _TOLD),
-    _step(0.03, "sense gloss", "wic", _TOLD),
-    _step(0.03, "referent", "referent", _BOUND),
-    _step(0.07, "candidate pronoun", "wsc", f"{_BOUND} referent"),
+    _step(0.06, "referent", "referent", "relation question"),
+    _step(0.06, "pair", "pair", few=True),
+    _step(0.03, "binding", "binding", "relation question", few=True),
+    _step(0.05, "binding", "binding", "relation question"),
+    _step(0.04, "verified", "verified", "binding", few=True),
+    _step(0.04, "verified", "verified", "binding relation question"),
+    _step(0.06, "candidate pronoun", "wsc", "referent verified binding"),
     _step(0.03, "role", "role", f"{_BOUND} referent"),
     _step(0.05, "entailment", "rte", "binding verified", few=True),
-    _step(0.07, "entailment role", "rte", f"{_BOUND} candidate inference"),
+    _step(0.06, "entailment role", "rte", f"{_BOUND} candidate inference"),
+    _step(0.05, "gloss", "gloss", _TOLD),
+    _step(0.03, "sense gloss", "wic", _TOLD),
     Stage(0.06, masking=Masking(0.7, 0.05), cue_weight=10.0),
-    Stage(0.10, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0),
-    Stage(0.10, easy=False, masking=Masking(0.5, 0.15, 0.3), cue_weight=4.0),
+    Stage(0.07, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0),
+    Stage(0.08, easy=False, masking=Masking(0.5, 0.15, 0.3), cue_weight=4.0),
 )

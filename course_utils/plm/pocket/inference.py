@@ -135,12 +135,10 @@ def nli(pick: Pick, label: int) -> tuple[str, str]:
 # --- who is what ---------------------------------------------------------------------------------------
 
 
-def two_people(pick: Pick) -> tuple[str, tuple[str, str], tuple[str, str]]:
-    """Two people of whom two unlike things are said: (text, names, adjectives)."""
-    names = tuple(p.name for p in pick.rng.sample(pick.world.people, 2))
-    traits = tuple(pick.rng.sample(pick.first(_TRAITS, 8), 2))
-    text = " ".join(f"{name} is {trait} ." for name, trait in zip(names, traits, strict=True))
-    return text, names, traits
+def told_of(pick: Pick, count: int) -> tuple[list[str], list[str]]:
+    """People and what is said of each: (names, adjectives), `count` different ones of both."""
+    names = [person.name for person in pick.rng.sample(pick.world.people, count)]
+    return names, pick.rng.sample(pick.first(_TRAITS, 8), count)
 
 
 _TRAITS = tuple(sorted({word for pair in lex.OPPOSITES for word in pair}))

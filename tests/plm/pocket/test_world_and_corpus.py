@@ -145,6 +145,89 @@ def test_pronouns_mean_what_the_schema_says(world):
             assert meant == (inner if why in ("big", "large", "wide", "long", "thick") else outer)
 
 
+def test_two_clauses_outvote_one(world):
+    good = {w for _, g, _ in lexicon.ASPECTS.values() for w in g}
+    bad = {w for _, _, b in lexicon.ASPECTS.values() for w in b}
+    pick = Pick(random.Random(2), world)
+    plainly = r"the \w+ was (\w+) \."
+    found = 0
+    for _ in range(3000):
+        text = scenes.review(pick, positive=False)
+        match = re.fullmatch(" ".join([plainly] * 3), text)
+        if match and set(match.groups()) <= good | bad:
+            assert len(set(match.groups()) & bad) >= 2
+            found += 1
+    assert found > 10
+
+
+def test_at_most_one_word_of_a_short_report_strays(world):
+    sections = {
+        w: name for name, lists in lexicon.SECTIONS.items() for words in lists for w in words
+    }
+    shared = [
+        w for w in sections if sum(w in ws for ls in lexicon.SECTIONS.values() for ws in ls) > 1
+    ]
+    pick = Pick(random.Random(2), world)
+    found = 0
+    for _ in range(500):
+        text = scenes.news(pick, "sports")
+        match = re.fullmatch(r"in \w+ the (\w+) (\w+) because of the (\w+) \.", text)
+        if match and not set(match.groups()) & set(shared):
+            assert [sections[w] for w in match.groups()].count("sports") >= 2
+            found += 1
+    assert found > 10
+
+
+def test_what_does_not_follow_is_not_said_to_follow(world):
+    """Every statement of the second kind differs from all that follow from its report."""
+    pick = Pick(random.Random(4), world)
+    for _ in range(1500):
+        premise, hypothesis = inference.entailment(pick, entailed=False, easy=True)
+        for event, follows, _ in inference.EVENTS:
+            pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(event)) + r" \."
+            match = re.fullmatch(pattern, premise)
+            if match and "town" not in match.groupdict():
+                assert hypothesis not in [f.format(**match.groupdict()) for f in follows]
+
+
+def test_a_question_about_a_part_has_its_answer(world):
+    pick = Pick(random.Random(4), world)
+    found = 0
+    for _ in range(600):
+        report, asked, answer, other = inference.role(pick)
+        match = re.fullmatch(r"(\w+) bought (an? \w+) from (\w+) \.", report)
+        if match:
+            buyer, thing, seller = match.groups()
+            seller_asked = asked in (f"who sold {thing} ?",)
+            assert (answer, other) == ((seller, buyer) if seller_asked else (buyer, seller))
+            found += 1
+        assert answer in report.split()
+        assert other in report.split()
+    assert found > 10
+
+
+def test_few_are_few(world):
+    names = {p.name for p in world.people}
+    texts = documents(world, 0, True, {"binding": 1, "entailment": 1, "pronoun": 1}, few=True)
+    said = {w for d in itertools.islice(texts, 400) for w in plain(d.text).split()} & names
+    assert said == {p.name for p in world.people[:8]}
+
+
+def test_marks_are_guessed_where_the_text_tells_them(world):
+    """In a mapping a mark is a cue if its group has been shown, and means that group all along."""
+    pick = Pick(random.Random(3), world)
+    groups = [set(words) for words in lexicon.KINDS.values()]
+    groups += [set(side) for _, *sides in lexicon.ASPECTS.values() for side in sides]
+    for _ in range(200):
+        meant = {}
+        for pair in GENRES["mapping"][0](pick, True).removesuffix(" .").split(" / "):
+            word, _, mark = pair.split()
+            assert mark.startswith("<") is (mark.strip("<>") in meant)
+            candidates = [g for g in groups if word in g]
+            known = meant.setdefault(mark.strip("<>"), candidates)
+            assert any(g in known for g in candidates)
+
+
 @pytest.mark.parametrize("task", EXAMPLES)
 def test_labels_are_balanced(world, task):
     pick = Pick(random.Random(0), world)
