@@ -187,6 +187,15 @@ def _candidate(pick: Pick, easy: bool) -> str:
     )
 
 
+def _identity(pick: Pick, easy: bool) -> str:
+    """Whether two names are one."""
+    first, second = pick.rng.sample(pick.world.people, 2)
+    right = pick.chance(0.5)
+    named = first.name if right else second.name
+    he = first.pronoun
+    return f"{he} is {first.name} . does {he} mean {named} ? <{'yes' if right else 'no'}> ."
+
+
 def _pair(pick: Pick, easy: bool) -> str:
     """Three names, a word after each: finding the word of one. The barest form of binding."""
     names, traits = inference.told_of(pick, 3)
@@ -403,6 +412,7 @@ GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "pronoun": (_pronoun, 8),
     "referent": (_referent, 4),
     "candidate": (_candidate, 3),
+    "identity": (_identity, 1),
     "pair": (_pair, 2),
     "binding": (_binding, 4),
     "verified": (_verified, 4),

@@ -16,7 +16,7 @@ from course_utils.plm.pocket.world import make_world
 
 #: genres whose cues are single words that the rest of the text determines
 GUESSED = (
-    "relation", "pair", "binding", "verified", "role", "referent", "candidate", "gloss", "cause", "definition", "fact", "roles", "names", "table",
+    "relation", "pair", "identity", "binding", "verified", "role", "referent", "candidate", "gloss", "cause", "definition", "fact", "roles", "names", "table",
 )  # fmt: skip
 
 
