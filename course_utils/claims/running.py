@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from course_utils.claims.bench import Bench
+from course_utils.claims.bench import Bench, slug
 from course_utils.claims.claim import DEFAULT_PLMS, Cell, Claim, Cost, Findings, Row, Scale
 from course_utils.claims.report import Result, read_results, result_of, write_report
 from course_utils.claims.timing import Clock, spoken
@@ -110,32 +110,46 @@ def run_claims(
     read_results(output)
     clock = clock or Clock(say)
     jobs = {c.name: jobs_of(c, scale, plms, output / "records") for c in claims}
-    everything = _different(job for of_claim in jobs.values() for job in of_claim)
-    missing = [job for job in everything if not job.done()]
-    clock.estimate(missing)
-    say(
-        f"{_count(len(claims), 'claim')} at {scale.seeds} seeds: {len(everything):,} measurements, "
-        f"{len(everything) - len(missing):,} of them made already. "
-        + (f"The rest takes {spoken(clock.total)} on this machine." if missing else "")
-    )
+    say(_announced(claims, jobs, scale, clock))
     failed: list[str] = []
+    unwritten: list[Result] = []
     with clock:
         for claim in claims:
             if not jobs[claim.name]:
                 kinds = " and ".join(dict.fromkeys(c.plm for c in claim.cells(scale)))
                 clock.tell(f"{claim.name}: not run, it needs a {kinds} PLM.")
                 continue
+            fresh = any(not job.done() for job in jobs[claim.name])
             try:
                 result = measured(claim, jobs[claim.name], scale, clock)
             except CourseError as error:
                 failed.append(f"{claim.name} is not finished: {error}")
                 clock.tell(failed[-1])
                 continue
-            write_report(output, [result])
+            unwritten.append(result)
+            if fresh:  # drawing every page of results that are only read would take a while
+                write_report(output, unwritten)
+                unwritten.clear()
             clock.tell(f"{claim.name}: {result['verdict']}. {result['reason']}")
+    if unwritten:
+        write_report(output, unwritten)
     if failed:
         raise CourseError(" ".join(failed))
     return read_results(output)
+
+
+def _announced(
+    claims: Sequence[Claim], jobs: Mapping[str, Sequence[Job]], scale: Scale, clock: Clock
+) -> str:
+    """What is to be done and how long it takes; the clock learns the latter."""
+    everything = _different(job for of_claim in jobs.values() for job in of_claim)
+    missing = [job for job in everything if not job.done()]
+    clock.estimate(missing)
+    text = (
+        f"{_count(len(claims), 'claim')} at {scale.seeds} seeds: {len(everything):,} measurements, "
+        f"{len(everything) - len(missing):,} of them made already."
+    )
+    return text + (f" The rest takes {spoken(clock.total)} on this machine." if missing else "")
 
 
 def measured(claim: Claim, jobs: Sequence[Job], scale: Scale, clock: Clock) -> Result:
@@ -144,7 +158,7 @@ def measured(claim: Claim, jobs: Sequence[Job], scale: Scale, clock: Clock) -> R
         if not job.done():
             clock.work(job)
     benches = {job.bench for job in jobs}
-    weights = {bench.plm: bench.kind_and_print()[1] for bench in benches}
+    weights = {slug(bench.plm): bench.kind_and_print()[1] for bench in benches}
     return result_of(claim, rows_of(jobs), scale, weights)
 
 

@@ -81,6 +81,7 @@ class Clock:
 
             shown = "{desc} |{bar:20}| {percentage:3.0f} % {postfix}"
             self._bar = tqdm(total=self.total, bar_format=shown, dynamic_ncols=True)
+            self._bar.set_postfix_str(f"{spoken(self.left())} left")
         return self
 
     def __exit__(

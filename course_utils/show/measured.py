@@ -155,7 +155,10 @@ def interval_rows(
     """
     if not intervals:
         raise CourseError("there is nothing to draw: no intervals were given.")
-    edge = most or 1.15 * max(abs(v) for low, mean, high in intervals.values() for v in (low, high))
+    edge = most or 1.15 * max(
+        abs(end) for low, _, high in intervals.values() for end in (low, high)
+    )
+    edge = edge or 1.0  # nothing but zeros
     with style.house_style():
         chart, axes = style.new_chart(height=1.9 + 0.62 * len(intervals))
         axes.axvline(0, color=style.BLACK, linewidth=2, zorder=1)

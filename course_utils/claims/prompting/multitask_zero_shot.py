@@ -56,7 +56,8 @@ class Mixture:
         )
         scores = {BEFORE: result.before, AFTER: result.after}
         notes = {when: {s.task: _by_wording(s) for s in found} for when, found in scores.items()}
-        notes["majority"] = {s.task: s.majority for s in result.before}
+        for fact in ("majority", "n"):
+            notes[fact] = {s.task: getattr(s, fact) for s in result.before}
         return replace(result.training.record, notes=notes)
 
 
@@ -70,9 +71,17 @@ class OnUnseen:
 
     def __call__(self, bench: Bench, task: str, seed: int) -> RunRecord:
         record = bench.measure(self.mixture, self.mixture.unseen[0], seed)
-        score = record.notes[self.when][task][self.wordings]
-        majority, told = record.notes["majority"][task], {"of": record.score}
-        return replace(record, task=task, split="test", score=score, majority=majority, notes=told)
+        found = record.notes
+        return replace(
+            record,
+            task=task,
+            split="test",
+            score=found[self.when][task][self.wordings],
+            n=found["n"][task],
+            majority=found["majority"][task],
+            interval=None,
+            notes={"mixture_dev_score": record.score},
+        )
 
     def cost(self, scale: Scale, seed: int) -> Cost:
         """All of the mixture's at the first of its cells; the others only read."""
