@@ -9,12 +9,15 @@ dev), scores the task's evaluation split, and writes for each seed a folder
     predictions.jsonl   one line per example: id, prediction, label
     adapter/            what was trained, for `load_tuned`
 
+and, where several learning rates are given, learning_rates.json with what each scored on dev.
 A run that was stopped goes on when the same command is given again.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +37,7 @@ HEADS = {
     "generation": "lm",
 }
 NO_TRAINING = "none"
+CHOICE = "learning_rates.json"
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ def run(
     try:
         for seed in seeds:
             if rates and job.method is not None:
-                chosen = job.sweep(rates, replace(settings, seed=seed), progress, say)
+                seeded = replace(settings, seed=seed)
+                chosen = job.choose(rates, seeded, folder, progress, say)
                 settings, rates = replace(settings, learning_rate=chosen), ()
             records.append(job.one(seed, seeds, settings, split, folder, progress, say))
     except KeyboardInterrupt:
@@ -221,10 +226,21 @@ class _Job:
             model = attach(model, self.method, tokenizer=tokenizer, seed=seed)
         return model, tokenizer
 
-    def sweep(self, rates: Sequence[float], settings: Any, progress: Any, say: Any) -> float:
-        """The learning rate that is best on dev."""
+    def choose(
+        self,
+        rates: Sequence[float],
+        settings: Any,
+        folder: Path | None,
+        progress: Any,
+        say: Any,
+    ) -> float:
+        """The learning rate that is best on dev; its run is then this seed's run."""
         from course_utils.training import sweep
 
+        kept = None if folder is None else folder / CHOICE
+        if kept is not None and kept.is_file():
+            return read_json(kept)["chosen"]
+        tried = None if folder is None else folder / "tried"
         task, tokenizer = self.drawn(settings.seed), self.load(settings.seed)[1]
         found = sweep(
             lambda: self.load(settings.seed)[0],
@@ -233,10 +249,19 @@ class _Job:
             tokenizer=tokenizer,
             prompt=self.prompt,
             settings=settings,
+            output=tried,
             progress=progress,
         )
         say(str(found))
-        return found.learning_rate
+        rate = found.learning_rate
+        if kept is not None and _main_process():
+            scores = {f"{r:g}": s if s > -math.inf else None for r, s in found.scores.items()}
+            write_json(kept, {"chosen": rate, "dev": scores, "seed": settings.seed})
+            place = folder / f"seed-{settings.seed}"
+            if "WORLD_SIZE" not in os.environ and not place.exists():
+                os.replace(tried / f"{rate:g}", place)
+            shutil.rmtree(tried, ignore_errors=True)
+        return rate
 
     def one(
         self,

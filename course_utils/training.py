@@ -317,6 +317,7 @@ def sweep(
     settings: TrainSettings | None = None,
     prompt: Any = None,
     examples: int | None = None,
+    output: str | Path | None = None,
     plm: str | None = None,
     progress: bool | None = None,
 ) -> Sweep:
@@ -326,6 +327,8 @@ def sweep(
         make_model: gives a fresh model for each run, e.g. `lambda: attach(load(), LoRA())`.
         learning_rates: tried in this order; of equal dev scores the first wins. One that
             diverges counts as a score of minus infinity.
+        output: a folder, with one in it for each learning rate (its number as "%g"); what is
+            finished there is loaded, not repeated.
 
     Raises:
         CourseError: no learning rate given, or every one diverged.
@@ -344,6 +347,7 @@ def sweep(
                 prompt=prompt,
                 settings=replace(settings, learning_rate=rate),
                 examples=examples,
+                output=None if output is None else Path(output) / f"{rate:g}",
                 plm=plm,
                 progress=progress,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from transformers import AutoModelForMaskedLM, BertConfig
 
 import course_utils.loop as loop
+from course_utils import training
 from course_utils.errors import CourseError
 from course_utils.plm import load_plm
 from course_utils.records import RunRecord, read_all
@@ -125,6 +127,27 @@ class TestResults:
         records, said = go(folder, data, learning_rate=[1e-6, 1e-2], method="full")
         assert "dev score by learning rate" in said
         assert records[0].settings["learning_rate"] in (1e-6, 1e-2)
+
+    def test_learning_rates_are_compared_once(self, folder, data, tmp_path, monkeypatch):
+        """The chosen one's run is the first seed's; nothing is trained when asked again."""
+        rates, trained, real = [1e-6, 1e-2], [], training.train
+
+        def counted(*args, **options):
+            trained.append(options["settings"].learning_rate)
+            return real(*args, **options)
+
+        monkeypatch.setattr(training, "train", counted)
+        asked = {"learning_rate": rates, "method": "full", "output": tmp_path / "out", "seeds": 2}
+        first, _ = go(folder, data, **asked)
+        kept = json.loads((tmp_path / "out" / "learning_rates.json").read_text())
+        assert set(kept["dev"]) == {"1e-06", "0.01"}
+        assert [r.settings["learning_rate"] for r in first] == [kept["chosen"]] * 2
+        assert first[0].dev_score == kept["dev"][f"{kept['chosen']:g}"]
+        assert not (tmp_path / "out" / "tried").exists()
+        trained.clear()
+        again, _ = go(folder, data, **asked)
+        assert trained == []
+        assert [r.score for r in again] == [r.score for r in first]
 
 
 class TestAgain:
