@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
@@ -19,7 +20,7 @@ from course_utils.prompting.template import DEFAULT_LENGTH
 from course_utils.prompting.tokens import mask_id
 
 
-class AskedModel(nn.Module):
+class AskedModel(nn.Module, ABC):
     """A masked, causal or encoder-decoder PLM and a way to ask it.
 
     A subclass has `labels` (names, position = id), `encode(example)` giving lists of ids, and a
@@ -58,9 +59,9 @@ class AskedModel(nn.Module):
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    @abstractmethod
     def encode(self, example: Mapping[str, object]) -> dict[str, object]:
         """One example as ids, with "labels" if it has a label."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def predict(self, examples: Iterable[Mapping[str, object]], *, batch_size: int = 32) -> Answers:
