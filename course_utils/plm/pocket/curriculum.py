@@ -1,7 +1,7 @@
 """What a pocket model reads during pre-training, in which order, and what it has to guess.
 
 One kind of document at a time, on rehearsal of those before, each until its cue is learnt; then
-the full mix. A skill of several parts is learnt quickly when its parts are known, and not at all
+the full mix; and so once more for what needs a model that reads. A skill of several parts is learnt quickly when its parts are known, and not at all
 when all must be learnt at once. So
 
 * comparing two words comes before searching a passage for the second one;
@@ -29,7 +29,9 @@ class Stage:
         few: of few people, events and traits.
         masking: how often cues and other words are guessed (masked models).
         cue_weight: how many times another word's loss a cue's counts (causal models).
-        gate: the cue that ends the stage early, once `GATE` of its answers are right.
+        gate: the cue that ends the stage early, once `GATE` of its answers are right; what it
+            saves goes to the next stage without one.
+        settle: the learning rate falls to zero over the stage.
     """
 
     share: float
@@ -40,6 +42,7 @@ class Stage:
     masking: Masking = Masking(0.8, 0.02)
     cue_weight: float = 20.0
     gate: str | None = None
+    settle: bool = False
 
     def genres(self) -> dict[str, float] | None:
         """How often each genre is drawn."""
@@ -62,25 +65,25 @@ _TOLD = "relation question review news inference"
 _BOUND = "binding verified relation question"
 CURRICULUM = (
     _step(0.05, "relation", "relation"),
-    _step(0.05, "question", "boolq", "relation"),
+    _step(0.06, "question", "boolq", "relation"),
     _step(0.03, "review aspect", "sst2", "relation question"),
-    _step(0.03, "news", "agnews", "relation question review"),
+    _step(0.02, "news", "agnews", "relation question review"),
     _step(0.05, "inference definition", "snli", "relation question review news"),
-    _step(0.05, "referent", "referent", "relation question"),
-    _step(0.06, "pair", "pair", few=True),
-    _step(0.03, "binding", "binding", "relation question", few=True),
-    _step(0.05, "binding", "binding", "relation question"),
-    _step(0.04, "verified", "verified", "binding", few=True),
-    _step(0.04, "verified", "verified", "binding relation question"),
-    _step(0.02, "identity", "identity", "verified"),
-    _step(0.05, "candidate pronoun", "wsc", "referent identity verified", few=True),
-    _step(0.06, "candidate pronoun", "wsc", "referent identity verified binding"),
-    _step(0.03, "role", "role", f"{_BOUND} referent"),
-    _step(0.04, "entailment", "rte", "binding verified", few=True),
-    _step(0.06, "entailment role", "rte", f"{_BOUND} candidate inference"),
+    Stage(0.07, masking=Masking(0.7, 0.05), cue_weight=10.0),
+    Stage(0.15, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0, settle=True),
     _step(0.04, "gloss", "gloss", _TOLD),
     _step(0.03, "sense gloss", "wic", _TOLD),
-    Stage(0.05, masking=Masking(0.7, 0.05), cue_weight=10.0),
-    Stage(0.06, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0),
-    Stage(0.08, easy=False, masking=Masking(0.5, 0.15, 0.3), cue_weight=4.0),
+    _step(0.03, "referent", "referent", "relation question"),
+    _step(0.04, "pair", "pair", few=True),
+    _step(0.03, "binding", "binding", "relation question", few=True),
+    _step(0.03, "binding", "binding", "relation question"),
+    _step(0.04, "verified", "verified", "binding", few=True),
+    _step(0.04, "verified", "verified", "binding relation question"),
+    _step(0.01, "identity", "identity", "verified"),
+    _step(0.04, "candidate pronoun", "wsc", "referent identity verified", few=True),
+    _step(0.05, "candidate pronoun", "wsc", "referent identity verified binding"),
+    _step(0.02, "role", "role", f"{_BOUND} referent"),
+    _step(0.03, "entailment", "rte", "binding verified", few=True),
+    _step(0.05, "entailment role", "rte", f"{_BOUND} candidate inference"),
+    Stage(0.09, easy=False, masking=Masking(0.5, 0.15, 0.3), cue_weight=4.0, settle=True),
 )
