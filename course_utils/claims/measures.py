@@ -4,8 +4,9 @@
     Asked        ask the PLM as it is, no training, with examples in the text or without
 
 Everything is held alike between the arms of a claim: the number of updates, the number of learning
-rates tried, the data. The learning rate is chosen once per cell, on the whole dev set with seed 0.
-There is no choice of an epoch: the parameters after the last update count.
+rates tried, the data. The learning rate is chosen once per cell with seed 0, on the whole dev set:
+more labels than who has few can spare, but no arm shall lose by a rate drawn by lot. Nothing else
+is chosen there: the parameters after the last update count.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class FineTuned:
     """Train, then score on the task's evaluation split.
 
     Attributes:
-        shots: examples of each class; None is all there are. examples: or so many in all.
+        shots: examples of each class. examples: if that is None, so many in all; or all.
         wording: train through this prompt; None puts a new head on the PLM.
         pretrained: False starts from random weights, the control.
         method: a name or an object of course_utils.tuning.
@@ -54,10 +55,18 @@ class FineTuned:
     def __call__(self, bench: Bench, task: str, seed: int) -> RunRecord:
         if self.rate is None:
             return bench.measure(self.at(self.chosen_rate(bench, task)), task, seed)
+        return self.train(bench, self.drawn(bench, task, seed), seed)
+
+    def drawn(self, bench: Bench, task: str, seed: int) -> Task:
+        """The task with the seed's training examples; dev stays whole but for `dev_shots`."""
         drawn = bench.task(task, seed)
+        if self.shots is not None:
+            drawn = drawn.subset(per_class=self.shots, seed=seed)
+        elif self.examples is not None:
+            drawn = drawn.subset(self.examples, seed=seed)
         if self.dev_shots is not None:
             drawn = drawn.subset(per_class=self.dev_shots, seed=seed, split="dev")
-        return self.train(bench, drawn, seed)
+        return drawn
 
     def at(self, rate: float) -> FineTuned:
         """The same at a given learning rate."""
@@ -92,8 +101,6 @@ class FineTuned:
             method=self.method,
             prompt=None if self.wording is None else bench.prompt(task, self.wording),
             seeds=(seed,),
-            shots=self.shots,
-            examples=self.examples,
             pretrained=self.pretrained,
             settings=self.settings(seed),
             progress=False,

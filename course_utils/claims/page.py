@@ -136,8 +136,9 @@ def _how_to_read() -> str:
         "interval leaves no room for a gain of one point (or of what is promised). <strong>Needs a "
         "large PLM</strong>: the same, and the source reports the effect for large PLMs only. "
         "Otherwise it is <strong>not decided</strong>. Of 20 claims without any effect, one "
-        "interval misses zero by chance. Every arm tries as many learning rates; the best on dev "
-        "with seed 0 is used for all seeds. Dotted lines are the majority class and chance. "
+        "interval misses zero by chance. Every arm tries as many learning rates; the best on the "
+        "whole dev set with seed 0 is used for all seeds. Nothing else is chosen there: no arm "
+        "shall lose by a rate drawn by lot. Dotted lines are the majority class and chance. "
         f"All numbers are in {RESULTS} beside this page.</p></details>"
     )
 

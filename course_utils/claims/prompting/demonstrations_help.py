@@ -27,7 +27,6 @@ class Demonstrated(FineTuned):
         from course_utils.prompting import DemonstratedPrompt
         from course_utils.training import train
 
-        task = task.subset(per_class=self.shots, seed=seed)
         model, tokenizer = bench.load(seed=seed)
         template, words = bench.prompt(task, self.wording)[:2]
         prompt = DemonstratedPrompt(

@@ -60,7 +60,7 @@ def remark(findings: Findings) -> str:
 
 CLAIM = Claim(
     name="prompts-beat-heads",
-    sentence="With few labels a prompt beats a new head; with many they meet.",
+    sentence="A prompt beats a new head when labels are few.",
     source="Schick & Schütze 2021 (PET, arXiv 2001.07676); Gao et al. 2021 (LM-BFF, arXiv "
     "2012.15723), table 3; Le Scao & Rush 2021 (arXiv 2103.08493)",
     measured="The whole PLM is fine-tuned on K examples of each class, once through a prompt whose "
