@@ -24,7 +24,7 @@ from course_utils.plm import load_plm
 from course_utils.prompting.mixture import MixedPrompts, draw_mixture, mixture_task
 from course_utils.prompting.prompt_scores import PromptScores, asked, score_prompts, usable_prompts
 from course_utils.prompting.resuming import claim, digest
-from course_utils.settings import updates_per_epoch
+from course_utils.settings import default_learning_rate, updates_per_epoch
 from course_utils.tasks import load_task
 from course_utils.tasks.task import NO_LABEL, Prompt, Task
 from course_utils.training import TrainResult, TrainSettings, train
@@ -59,7 +59,9 @@ class MultitaskSettings:
             task made T0 better on unseen tasks, and less dependent on the wording.
         dev: dev examples per training task, on which the best moment is chosen.
         examples: score each held-out task on so many examples instead of all.
-        training: how the mixture is trained on; its length comes from `passes`.
+        training: how the mixture is trained on; its length comes from `passes`. The learning rate,
+            if not given, is a fifth of what one task alone gets: with more, the PLM forgets what it
+            could answer before.
     """
 
     cap: int = 3000
@@ -228,19 +230,22 @@ class _Run:
             mixed,
             mixture_task(self.tasks, **drawn),
             tokenizer=tokenizer,
-            settings=self._training(len(drawn["train"])),
+            settings=self._training(mixed, len(drawn["train"])),
             output=None if self.folder is None else self.folder / "training",
             progress=self.progress,
         )
         after = self._scores("after", tuned, tokenizer)
         return MultitaskResult(tuned, tokenizer, result, before, after)
 
-    def _training(self, rows: int) -> TrainSettings:
+    def _training(self, model: nn.Module, rows: int) -> TrainSettings:
         """Once over the rows, dev scored (and a checkpoint written) ten times on the way."""
         training = replace(self.settings.training, epochs=1, seed=self.settings.seed)
-        if training.evaluate_every is not None:
-            return training
-        return replace(training, evaluate_every=max(1, updates_per_epoch(training, rows) // 10))
+        every = max(1, updates_per_epoch(training, rows) // 10)
+        return replace(
+            training,
+            learning_rate=training.learning_rate or default_learning_rate(model) / 5,
+            evaluate_every=training.evaluate_every or every,
+        )
 
     def _prompts(self, task: Task, model: nn.Module) -> list[Prompt]:
         """The prompts a training task is seen with."""

@@ -119,6 +119,13 @@ class TestTraining:
         assert record.epochs == 1
         assert record.task == "small/sst2 + small/agnews"
 
+    def test_what_is_not_said_is_filled_in(self, plm, sst2, boolq):
+        settings = replace(QUICK, passes=10, training=TrainSettings(batch_size=4))
+        record = train_multitask(plm, [sst2], [boolq], settings=settings).training.record
+        assert record.steps == 60
+        assert [entry["step"] for entry in record.history] == list(range(6, 61, 6))
+        assert record.settings["learning_rate"] == pytest.approx(1e-4)
+
     def test_with_a_method_only_it_is_trained(self, plm, sst2, boolq):
         result = train_multitask(plm, [sst2], [boolq], method=LoRA(rank=2), settings=QUICK)
         assert result.training.record.method == "LoRA"
