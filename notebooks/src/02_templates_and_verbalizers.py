@@ -259,7 +259,7 @@ scores = {
 score_dots(
     by_kind(task, scores),
     majority=task.majority("test"),
-    title=f"Zero-shot, {task.name}: one question, many wordings ({PLM}, pocket data)",
+    title=f"Zero-shot, {task.name}: one question, many wordings\n{PLM}, pocket data",
 )
 
 # %%
@@ -270,7 +270,7 @@ scores = {
 score_dots(
     by_kind(reviews, scores),
     majority=reviews.majority("test"),
-    title=f"Zero-shot, {reviews.name}: one question, many wordings ({PLM}, pocket data)",
+    title=f"Zero-shot, {reviews.name}: one question, many wordings\n{PLM}, pocket data",
 )
 
 # %% [markdown]
@@ -303,7 +303,7 @@ for name, text in CHANGES.items():
 score_dots(
     scores,
     majority=task.majority("test"),
-    title=f"Small changes to one template, {task.name} ({PLM}, pocket data)",
+    title=f"Small changes to one template, {task.name}\n{PLM}, pocket data",
 )
 
 # %% [markdown]
@@ -344,7 +344,7 @@ for name, words in WORDS.items():
 score_dots(
     scores,
     majority=reviews.majority("test"),
-    title=f"Six verbalizers, one template: {question} ({PLM}, pocket data)",
+    title=f"Six verbalizers, one template: {question}\n{PLM}, pocket data",
 )
 
 # %% [markdown]
@@ -399,7 +399,7 @@ for wording in reviews.prompts:
         empty = asked[reviews.name][wording.template][0]
         prior = Calibration.content_free(empty).prior
         priors[wording.template] = dict(zip(reviews.labels, prior, strict=True))
-label_bars(priors, title=f"What the PLM answers to no text at all ({PLM}, pocket data)")
+label_bars(priors, title=f"What the PLM answers to no text at all\n{PLM}, pocket data")
 
 # %% [markdown]
 # *Contextual calibration* (Zhao et al., 2021) divides this preference out. With $p_0$ the answer to
@@ -425,7 +425,7 @@ for text, (prompt, found) in asked[reviews.name].items():
 score_dots(
     {text: scores[text] for text in [w.template for w in reviews.prompts][-4:]},
     majority=reviews.majority("test"),
-    title=f"With and without calibration, {reviews.name} ({PLM}, pocket data)",
+    title=f"With and without calibration, {reviews.name}\n{PLM}, pocket data",
 )
 
 # %% [markdown]

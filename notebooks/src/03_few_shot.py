@@ -58,7 +58,7 @@ PLM = "pocket-bert-base"
 SEEDS = (0, 1) if QUICK else (13, 21, 42, 87, 100)  # the latter are the paper's
 SHOTS = 16  # labelled examples per class
 TEST_EXAMPLES = 300 if QUICK else 1000
-STEPS = 60 if QUICK else 200
+STEPS = 45 if QUICK else 200
 DRAWS = 4 if QUICK else 16  # of demonstrations, averaged at test time
 
 # %% [markdown]
@@ -158,7 +158,7 @@ score_curves(
     log2=True,
     majority=task.majority("test"),
     references={"zero-shot prompt": zero_shot.score},
-    title=f"Prompt or head? {task.name} ({PLM}, pocket data)",
+    title=f"Prompt or head? {task.name}\n{PLM}, pocket data",
 )
 
 # %% [markdown]
@@ -275,7 +275,7 @@ from course_utils.show import score_dots
 score_dots(
     compared,
     majority=task.majority("test"),
-    title=f"Demonstrations, {task.name} ({PLM}, pocket data)",
+    title=f"Demonstrations, {task.name}\n{PLM}, pocket data",
 )
 
 # %% [markdown]
@@ -374,7 +374,7 @@ for seed in SEEDS:
 score_dots(
     results,
     majority=task.majority("test"),
-    title=f"Prompts by hand and found by the PLM, {task.name} ({PLM}, pocket data)",
+    title=f"Prompts by hand and found by the PLM, {task.name}\n{PLM}, pocket data",
 )
 
 # %% [markdown]

@@ -177,7 +177,7 @@ heat_map(
     grid,
     rows=[f"text {number}" for number in range(1, len(odd) + 1)],
     columns=[*(names[member.pattern] for member in first), "all, weighted"],
-    title=f"Probability of {task.labels[1]}, texts the teachers disagree on (pocket data)",
+    title=f"Probability of {task.labels[1]}, texts the teachers disagree on\n{PLM}, pocket data",
 )
 
 # %%
@@ -238,7 +238,7 @@ score_curves(
     xlabel="temperature",
     ylabel="share of the texts",
     log2=True,
-    title=f"What the student is told, {task.name} ({PLM}, pocket data)",
+    title=f"What the student is told, {task.name}\n{PLM}, pocket data",
 )
 
 # %% [markdown]
@@ -337,7 +337,7 @@ from course_utils.show import score_dots
 score_dots(
     results,
     majority=task.majority("test"),
-    title=f"{SHOTS} labels per class, {POOL} texts: {task.name} ({PLM}, pocket data)",
+    title=f"{SHOTS} labels per class, {POOL} texts: {task.name}\n{PLM}, pocket data",
 )
 
 # %% [markdown]

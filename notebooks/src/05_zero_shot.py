@@ -66,7 +66,7 @@ MOST_SHOWN = 4 if QUICK else 8
 #
 # A causal PLM guesses the next token, so the gap has to come last; whatever stood behind it is left
 # out. `usable_prompts` does that to the task's wordings and drops those that can't be mended. We take
-# one that was kept out of the texts of pre-training.
+# two: one that occurs in the texts of pre-training, and one that was kept out of them.
 
 # %%
 from course_utils import load_plm, load_task
@@ -81,23 +81,17 @@ Table([{"wording": w.template, "kept out of pre-training": w.held_out} for w in 
 # %%
 from course_utils.prompting import InContext, choose
 
-wording = next(w for w in wordings if w.held_out)
-QUESTION = wording.template
-WORDS = {label: words[0] for label, words in wording.words.items()}
+read = next(wording for wording in wordings if not wording.held_out)
+new = next(wording for wording in wordings if wording.held_out)
+QUESTIONS = {"a wording it has read": read.template, "a new wording": new.template}
+WORDS = {label: words[0] for label, words in read.words.items()}  # one word each
 SEPARATOR = " .\n"
 
 
-def in_context(shown):
+def in_context(shown, question=read.template):
     """The causal PLM behind these demonstrations."""
-    return InContext(
-        gpt,
-        tokenizer,
-        QUESTION,
-        WORDS,
-        demonstrations=shown,
-        separator=SEPARATOR,
-        labels=task.labels,
-    )
+    options = {"separator": SEPARATOR, "labels": task.labels}
+    return InContext(gpt, tokenizer, question, WORDS, demonstrations=shown, **options)
 
 
 train, test = task.splits["train"], task.splits["test"]
@@ -125,7 +119,7 @@ from course_utils.show import in_context_playground
 in_context_playground(
     gpt,
     tokenizer,
-    QUESTION,
+    read.template,
     WORDS,
     pool=train.select(range(200)),
     queries=test.select(range(20)),
@@ -173,7 +167,7 @@ score_curves(
     curves,
     xlabel="demonstrations in the input",
     majority=task.majority("test"),
-    title=f"In-context learning, {task.name} ({CAUSAL}, pocket data)",
+    title=f"In-context learning, {task.name}\n{CAUSAL}, pocket data",
 )
 
 # %% [markdown]
@@ -186,7 +180,8 @@ score_curves(
 #
 # Take *four* examples, two of each label, and only shuffle them. Nothing else changes.
 #
-# **What do you expect?** How far apart are the best and the worst order?
+# **What do you expect?** How far apart are the best and the worst order? In which of the two wordings
+# will order matter more?
 
 # %%
 from itertools import permutations
@@ -194,13 +189,13 @@ from itertools import permutations
 from course_utils.prompting import Calibration
 
 four = choose(train, 4, 2, order="by_label", seed=0)
-orders = random.Random(0).sample(list(permutations(four)), 8 if QUICK else 24)
-found = []
-for order in orders:
-    asked = in_context(order)
-    answers = asked.predict(test)
-    calibrated = Calibration.content_free(asked).apply(answers)
-    found.append((order, answers, calibrated))
+orders = random.Random(0).sample(list(permutations(four)), 6 if QUICK else 24)
+found = {name: [] for name in QUESTIONS}
+for name, question in QUESTIONS.items():
+    for order in orders:
+        asked = in_context(order, question)
+        answers = asked.predict(test)
+        found[name].append((order, answers, Calibration.content_free(asked).apply(answers)))
 
 # %%
 from course_utils.show import score_dots
@@ -208,15 +203,18 @@ from course_utils.show import score_dots
 gold = test["label"]
 score_dots(
     {
-        "as the PLM says it": [answers.accuracy(gold) for _, answers, _ in found],
-        "calibrated": [calibrated.accuracy(gold) for _, _, calibrated in found],
+        name: {
+            "as the PLM says it": [answers.accuracy(gold) for _, answers, _ in runs],
+            "calibrated": [calibrated.accuracy(gold) for _, _, calibrated in runs],
+        }
+        for name, runs in found.items()
     },
     majority=task.majority("test"),
-    title=f"Four examples in {len(orders)} orders, {task.name} ({CAUSAL}, pocket data)",
+    title=f"Four examples in {len(orders)} orders, {task.name}\n{CAUSAL}, pocket data",
 )
 
 # %% [markdown]
-# Each small dot is an order. The second row is for later.
+# Each small dot is an order. The calibrated rows are for later.
 #
 # ### Where it comes from
 #
@@ -229,16 +227,16 @@ score_dots(
 
 # %%
 said = {}
-for order, answers, _ in found:
-    last = task.labels[order[-1]["label"]]
-    share = sum(name == "positive" for name in answers.predictions) / len(answers.predictions)
-    said.setdefault(f"last example: {last}", []).append(share)
-true_share = sum(gold) / len(test)
-said["in truth"] = true_share
+for name, runs in found.items():
+    said[name] = {}
+    for order, answers, _ in runs:
+        ending = f"last example {task.labels[order[-1]['label']]}"
+        said[name].setdefault(ending, []).append(sum(answers.ids) / len(answers.ids))
+    said[name]["in truth"] = sum(gold) / len(gold)
 score_dots(
     said,
     xlabel="share of answers that are 'positive'",
-    title=f"Does the last example weigh more? ({CAUSAL}, pocket data)",
+    title=f"Does the last example weigh more?\n{CAUSAL}, pocket data",
 )
 
 # %% [markdown]
@@ -249,18 +247,19 @@ score_dots(
 #
 # $$ q(y \mid x) \;\propto\; p(y \mid x) \,/\, p(y \mid \text{content-free}) $$
 #
-# That is the lower row of dots above (`Calibration.content_free`). Go back and compare: did the mean
-# rise, and did the dots move together? In the paper, calibration raises GPT-3's accuracy and reduces the
+# That is the "calibrated" row of each section above (`Calibration.content_free`). Go back and compare:
+# did the mean rise, and did the dots move together? In the paper, calibration raises GPT-3's accuracy and reduces the
 # variance over orders and examples. Where there is little bias, there is little to gain.
 #
-# **What do you expect?** The table shows the bias itself, for two orders.
+# **What do you expect?** The table shows the bias itself: the answer to nothing, behind one order.
 
 # %%
 rows = []
-for order, _, _ in (found[0], found[-1]):
-    prior = Calibration.content_free(in_context(order)).prior
-    shown = ", ".join(task.labels[row["label"]] for row in order)
-    rows.append({"order": shown, **dict(zip(task.labels, prior, strict=True))})
+for name, question in QUESTIONS.items():
+    for shown in ([], orders[0]):
+        prior = Calibration.content_free(in_context(shown, question)).prior
+        shares = dict(zip(task.labels, prior, strict=True))
+        rows.append({"": name, "examples shown": len(shown), **shares})
 Table(rows, caption="What is answered to inputs that say nothing")
 
 # %% [markdown]
@@ -343,7 +342,7 @@ score_dots(
         f"{name}  (majority {runs[0].before[number].majority:.2f})": rows
         for number, (name, rows) in enumerate(scores.items())
     },
-    title=f"Zero-shot on tasks of unseen families ({MASKED}, pocket data)",
+    title=f"Zero-shot on tasks of unseen families\n{MASKED}, pocket data",
 )
 
 # %% [markdown]
@@ -362,7 +361,7 @@ for number, name in enumerate(UNSEEN):
     rows[0][name] = runs[0].before[number].median
     rows[1][name] = fmean(run.after[number].median for run in few_prompts)
     rows[2][name] = fmean(run.after[number].median for run in runs)
-    rows[0]["mean spread"] = fmean(one.spread for one in runs[0].before)
+rows[0]["mean spread"] = fmean(one.spread for one in runs[0].before)
 rows[1]["mean spread"] = fmean(one.spread for run in few_prompts for one in run.after)
 rows[2]["mean spread"] = fmean(one.spread for run in runs for one in run.after)
 Table(rows, caption=f"Median accuracy over prompts; best less worst prompt ({MASKED}, pocket data)")
@@ -457,8 +456,8 @@ def global_entropy(predictions, n_labels):
 exercises.check_global_entropy(global_entropy)
 
 # %% [markdown]
-# When it works: which of the orders in `found` would you have chosen with it (`answers.ids` are the
-# predictions), and was that a good choice?
+# When it works: which of the orders in `found["a new wording"]` would you have chosen with it
+# (`answers.ids` are the predictions), and was that a good choice?
 #
 # **3. Hold out a family (★, 5 minutes)** Which tasks may be trained on?
 #
