@@ -57,8 +57,21 @@ class Stage:
 GATE = 0.9
 
 
-def _step(share: float, focus: str, gate: str, rehearse: str = "", few: bool = False) -> Stage:
-    return Stage(share, tuple(focus.split()), tuple(rehearse.split()), few=few, gate=gate)
+_SURE = Masking(0.8, 0.02)
+_DOUBT = Masking(0.8, 0.02, wrong=0.1)
+
+
+def _step(
+    share: float,
+    focus: str,
+    gate: str,
+    rehearse: str = "",
+    few: bool = False,
+    masking: Masking = _SURE,
+) -> Stage:
+    return Stage(
+        share, tuple(focus.split()), tuple(rehearse.split()), few=few, gate=gate, masking=masking
+    )
 
 
 _TOLD = "relation question review news inference"
@@ -69,21 +82,22 @@ CURRICULUM = (
     _step(0.03, "review aspect", "sst2", "relation question"),
     _step(0.02, "news", "agnews", "relation question review"),
     _step(0.05, "inference definition", "snli", "relation question review news"),
-    Stage(0.07, masking=Masking(0.7, 0.05), cue_weight=10.0),
-    Stage(0.15, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0, settle=True),
+    _step(0.07, "table", "table", "relation question"),
+    Stage(0.06, masking=Masking(0.7, 0.05), cue_weight=10.0),
+    Stage(0.16, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0, settle=True),
+    _step(0.04, "referent", "referent", "relation question"),
+    _step(0.04, "pair", "pair", few=True),
+    _step(0.02, "binding", "binding", "relation question", few=True),
+    _step(0.03, "binding", "binding", "relation question"),
+    _step(0.03, "verified", "verified", "binding", few=True, masking=_DOUBT),
+    _step(0.03, "verified", "verified", "binding relation question", masking=_DOUBT),
+    _step(0.01, "identity", "identity", "verified"),
+    _step(0.03, "candidate pronoun", "wsc", "referent identity verified", True, _DOUBT),
+    _step(0.05, "candidate pronoun", "wsc", "referent identity verified binding", masking=_DOUBT),
+    _step(0.02, "role", "role", f"{_BOUND} referent"),
+    _step(0.03, "entailment", "rte", "binding verified", True, _DOUBT),
+    _step(0.05, "entailment role", "rte", f"{_BOUND} candidate inference", masking=_DOUBT),
     _step(0.04, "gloss", "gloss", _TOLD),
     _step(0.03, "sense gloss", "wic", _TOLD),
-    _step(0.03, "referent", "referent", "relation question"),
-    _step(0.04, "pair", "pair", few=True),
-    _step(0.03, "binding", "binding", "relation question", few=True),
-    _step(0.03, "binding", "binding", "relation question"),
-    _step(0.04, "verified", "verified", "binding", few=True),
-    _step(0.04, "verified", "verified", "binding relation question"),
-    _step(0.01, "identity", "identity", "verified"),
-    _step(0.04, "candidate pronoun", "wsc", "referent identity verified", few=True),
-    _step(0.05, "candidate pronoun", "wsc", "referent identity verified binding"),
-    _step(0.02, "role", "role", f"{_BOUND} referent"),
-    _step(0.03, "entailment", "rte", "binding verified", few=True),
-    _step(0.05, "entailment role", "rte", f"{_BOUND} candidate inference"),
-    Stage(0.09, easy=False, masking=Masking(0.5, 0.15, 0.3), cue_weight=4.0, settle=True),
+    Stage(0.05, easy=False, masking=Masking(0.5, 0.15, 0.3, 0.1), cue_weight=4.0, settle=True),
 )

@@ -61,7 +61,9 @@ def test_it_is_an_ordinary_tokenizer_folder(tmp_path, tokenizer):
 
 def test_masking_hits_cues_and_others_at_their_rates(tokenizer, stream):
     encoder = Encoder(tokenizer)
-    batches = masked_batches(iter(stream), encoder, Masking(0.5, 0.1), 1000, seed=0, window=1000)
+    batches = masked_batches(
+        iter(stream), encoder, Masking(0.5, 0.1, wrong=0.1), 1000, seed=0, window=1000
+    )
     cues = sum(sum(encoder(d)[1]) for d in stream[:1000])
     words = sum(len(encoder(d)[0]) for d in stream[:1000])
     guessed = masked = seen = 0
@@ -104,7 +106,8 @@ def test_a_cue_is_replaced_by_a_word_of_its_text(tokenizer):
     encoder = Encoder(tokenizer)
     document = Document("x", "zukia is <sad> .")
     inside = {tokenizer.sep_token_id, *encoder(document)[0]}
-    stream = masked_batches(itertools.repeat(document), encoder, Masking(1.0, 0.0), 640, 0)
+    masking = Masking(1.0, 0.0, wrong=0.1)
+    stream = masked_batches(itertools.repeat(document), encoder, masking, 640, 0)
     batches = list(itertools.islice(stream, 40))
     put = torch.cat([b["input_ids"][b["labels"] != IGNORE] for b in batches])
     there = torch.cat([b["labels"][b["labels"] != IGNORE] for b in batches])
