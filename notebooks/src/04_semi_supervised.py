@@ -56,9 +56,9 @@ PLM = "pocket-bert-base"
 
 SEEDS = (0, 1) if QUICK else (0, 1, 2, 3, 4)
 SHOTS = 8  # labelled examples per class
-POOL = 300 if QUICK else 3000  # unlabelled texts
-TEST_EXAMPLES = 300 if QUICK else 1000
-STEPS, STUDENT_STEPS = (30, 100) if QUICK else (250, 1000)  # per pattern, and of the classifier
+POOL = 240 if QUICK else 3000  # unlabelled texts
+TEST_EXAMPLES = 250 if QUICK else 1000
+STEPS, STUDENT_STEPS = (24, 80) if QUICK else (250, 1000)  # per pattern, and of the classifier
 REPETITIONS = 1 if QUICK else 3  # of each pattern
 
 # %% [markdown]
@@ -72,7 +72,7 @@ REPETITIONS = 1 if QUICK else 3  # of each pattern
 from course_utils import load_task
 from course_utils.show import Table
 
-task = load_task("pocket/sst2").subset(TEST_EXAMPLES, split="test").subset(200, split="dev")
+task = load_task("pocket/sst2").subset(TEST_EXAMPLES, split="test").subset(100, split="dev")
 task = task.subset(POOL, split="unlabelled")
 
 
@@ -107,7 +107,12 @@ PATTERNS = {
     "new 2": (new[1].template, words),
     "nonsense": ("{sentence} on friday there is {mask} .", words),
 }
-Table([{"pattern": name, "template": text, **w} for name, (text, w) in PATTERNS.items()])
+Table(
+    [
+        {"pattern": name, "template": text} | {label: ", ".join(w[label]) for label in w}
+        for name, (text, w) in PATTERNS.items()
+    ]
+)
 
 # %% [markdown]
 # ## PET in three steps
