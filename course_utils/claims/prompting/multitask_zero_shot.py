@@ -8,12 +8,13 @@ from statistics import fmean
 
 from course_utils.claims.bench import Bench
 from course_utils.claims.claim import Cell, Claim, Cost, Findings, Scale
-from course_utils.claims.measures import BATCH, TRIES, usual_rate
+from course_utils.claims.measures import BATCH, usual_rate
 from course_utils.claims.verdict import points
 from course_utils.records import RunRecord
 
 TRAINED_ON = ("pocket/sst2", "pocket/agnews", "pocket/wic", "pocket/boolq")
 UNSEEN = ("pocket/snli", "pocket/wsc")
+GENTLE = (0.2, 0.05, 0.4)  # times the kit's own rate: the PLM is to keep what it knew
 BEFORE, AFTER = "as pre-trained", "after multitask training"
 NEW, KNOWN = "kept out of the corpus", "of the corpus"
 
@@ -32,7 +33,7 @@ class Mixture:
     unseen: tuple[str, ...] = UNSEEN
     cap: int = 1000
     rate: float | None = None
-    tries: tuple[float, ...] = TRIES
+    tries: tuple[float, ...] = GENTLE
 
     def __call__(self, bench: Bench, task: str, seed: int) -> RunRecord:
         from course_utils.prompting.multitask import MultitaskSettings, train_multitask
