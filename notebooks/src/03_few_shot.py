@@ -279,6 +279,10 @@ score_dots(
 )
 
 # %% [markdown]
+# For RoBERTa-large the paper finds a gain on most tasks. If you see a loss here, ask what the
+# demonstrations look like to *this* PLM: reviews full of praise and blame, about something else, right
+# beside the query. It has to know that they are examples, and a few steps of training may not teach that.
+#
 # ## LM-BFF, part 2: label words found by the PLM
 #
 # Who says that *bad* and *good* are the best words? The PLM can be asked:
