@@ -17,19 +17,12 @@ IGNORE = -100
 
 @dataclass(frozen=True)
 class Masking:
-    """What is to be guessed, and how it is hidden.
-
-    Attributes:
-        cues, others: how often a word is to be guessed, cues and all the others.
-        shifted: how often a batch starts at a random position instead of 0.
-        wrong: share of the cues to be guessed that are replaced by another word of the same
-            text instead of [MASK]; as many are left as they are.
-    """
+    """How often a word is to be guessed, cues and all the others; and how often a batch starts
+    at a random position instead of 0."""
 
     cues: float
     others: float
     shifted: float = 0.0
-    wrong: float = 0.0
 
 
 class Encoder:
@@ -62,9 +55,8 @@ def masked_batches(
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Batches for masked language modelling, of about `tokens` tokens and of like lengths.
 
-    Of the chosen words, 80 % become [MASK], 10 % another word, 10 % stay (Devlin et al. 2019,
-    section 3.1); of the cues, all but the `masking.wrong` ones become [MASK]. Finding a wrong
-    word among right ones is what a question with yes or no asks for. A third of the documents is split into BERT's
+    Of the chosen words, all cues and 80 % of the others become [MASK], 10 % a random word,
+    10 % stay (Devlin et al. 2019, section 3.1). A third of the documents is split into BERT's
     two segments. A shifted batch starts at a random position, so that all positions are trained
     and the models bear prefixes before the text.
 
@@ -116,12 +108,9 @@ def _masked(group, encoder: Encoder, masking: Masking, rng, noise) -> dict[str, 
     guess = noise.random(size) < chance
     labels = np.where(guess, ids, IGNORE)
     how = noise.random(size)
-    lengths = attend.sum(1, keepdims=True)
-    from_text = np.take_along_axis(ids, 1 + (noise.random(size) * (lengths - 1)).astype(int), 1)
+    ids = np.where(guess & (cue | (how < 0.8)), encoder.mask, ids)
     random_words = noise.integers(encoder.first_word, encoder.size, size)
-    replaced = np.where(cue, masking.wrong, 0.1)
-    ids = np.where(guess & (how < 1 - 2 * replaced), encoder.mask, ids)
-    ids = np.where(guess & (how >= 1 - replaced), np.where(cue, from_text, random_words), ids)
+    ids = np.where(guess & ~cue & (how >= 0.9), random_words, ids)
     start = rng.randrange(0, 256 - width) if rng.random() < masking.shifted else 0
     positions = np.broadcast_to(np.arange(start, start + width), size)
     arrays = {

@@ -33,7 +33,6 @@ def documents(
     seed: int,
     easy: bool = False,
     genres: Mapping[str, float] | None = None,
-    few: bool = False,
 ) -> Iterator[Document]:
     """An endless stream of documents.
 
@@ -42,9 +41,8 @@ def documents(
         seed: another seed gives another stream of the same distribution.
         easy: short documents with one fact each, for the start of pre-training.
         genres: names in GENRES and how often each is drawn; all, by their weights, by default.
-        few: of few people, events and traits only.
     """
-    pick = Pick(random.Random(seed), world.few() if few else world, few=few)
+    pick = Pick(random.Random(seed), world)
     shares = genres or {name: weight for name, (_, weight) in GENRES.items()}
     names, weights = list(shares), list(shares.values())
     while True:
@@ -157,61 +155,37 @@ def _pronoun(pick: Pick, easy: bool) -> str:
     return _told("wsc", pick, easy)
 
 
-def _referent(pick: Pick, easy: bool) -> str:
-    """A pronoun and whom it means: what answering about one candidate is made of."""
-    scene = scenes.pronoun(pick)
-    answer = _cue_words(scene.candidates[scene.meant])
-    return pick.of(
-        (
-            f"{scene.text} here {scene.pronoun} means {answer} .",
-            f"{scene.text} who is {scene.pronoun} ? {answer} .",
-        )
-    )
+_PLACES = ("first", "second", "third")
 
 
-def _role(pick: Pick, easy: bool) -> str:
-    """Who has which part in an event: what entailment is made of."""
-    report, asked, answer, _ = inference.role(pick)
-    return f"{report} {asked} <{answer}> ."
+def _place(text: str, name: str, other: str) -> str:
+    """Which of two names of a text comes first."""
+    words = text.split()
+    return f"the <{_PLACES[int(words.index(name) > words.index(other))]}>"
 
 
-def _candidate(pick: Pick, easy: bool) -> str:
-    """A pronoun, whom it means, and whether a candidate is that one."""
-    scene = scenes.pronoun(pick)
-    right = pick.chance(0.5)
-    candidate = scene.candidates[scene.meant if right else 1 - scene.meant]
-    meant = _cue_words(scene.candidates[scene.meant])
-    return (
-        f"{scene.text} {scene.pronoun} is {meant} . does {scene.pronoun} mean {candidate} ? "
-        f"<{'yes' if right else 'no'}> ."
-    )
-
-
-def _identity(pick: Pick, easy: bool) -> str:
-    """Whether two names are one."""
-    first, second = pick.rng.sample(pick.world.people, 2)
-    right = pick.chance(0.5)
-    named = first.name if right else second.name
-    he = first.pronoun
-    return f"{he} is {first.name} . does {he} mean {named} ? <{'yes' if right else 'no'}> ."
-
-
-def _pair(pick: Pick, easy: bool) -> str:
-    """Three names, a word after each: finding the word of one. The barest form of binding."""
-    names, traits = inference.told_of(pick, 3)
-    at = pick.of((0, 1, 2))
-    said = " , ".join(f"{name} {trait}" for name, trait in zip(names, traits, strict=True))
-    return f"{said} , {names[at]} <{traits[at]}> ."
+def _order(pick: Pick, easy: bool) -> str:
+    """Names, and which place one of them has: finding a word again."""
+    names = [person.name for person in pick.rng.sample(pick.world.people, pick.of((2, 3)))]
+    at = pick.of(range(len(names)))
+    return f"{' , '.join(names)} . {names[at]} is the <{_PLACES[at]}> ."
 
 
 def _two_people(pick: Pick) -> tuple[str, list[str], list[str]]:
-    names, traits = inference.told_of(pick, 2)
+    names = [person.name for person in pick.rng.sample(pick.world.people, 2)]
+    traits = pick.rng.sample(inference.TRAITS, 2)
     said = (f"{name} is {trait} ." for name, trait in zip(names, traits, strict=True))
     return " ".join(said), names, traits
 
 
+def _binding_by_place(pick: Pick, easy: bool) -> str:
+    """Two people and what is said of each: the one's place, and by it the word."""
+    text, names, traits = _two_people(pick)
+    at = int(pick.chance(0.5))
+    return f"{text} {names[at]} is the <{_PLACES[at]}> and <{traits[at]}> ."
+
+
 def _binding(pick: Pick, easy: bool) -> str:
-    """Two people and what is said of each: finding the one's among both."""
     text, names, traits = _two_people(pick)
     at = int(pick.chance(0.5))
     if easy or pick.chance(0.7):
@@ -228,6 +202,60 @@ def _verified(pick: Pick, easy: bool) -> str:
     if pick.chance(0.6):
         return f"{text} is {names[at]} {asked} ? {answer} ."
     return f"{text} {names[at]} is <{traits[at]}> , {asked} ? {answer} ."
+
+
+def _referent(pick: Pick, easy: bool) -> str:
+    """A pronoun and whom it means: by place, or by name."""
+    scene = scenes.pronoun(pick)
+    meant = scene.candidates[scene.meant]
+    if easy or pick.chance(0.5):
+        who, at = scene.pronoun, scene.meant
+        if pick.chance(0.4):
+            at = int(pick.chance(0.5))
+            who = scene.candidates[at]
+        return f"{scene.text} {who} is {_candidate_place(scene, at)} ."
+    return pick.of(
+        (
+            f"{scene.text} here {scene.pronoun} means {_cue_words(meant)} .",
+            f"{scene.text} who is {scene.pronoun} ? {_cue_words(meant)} .",
+        )
+    )
+
+
+def _candidate_place(scene: scenes.Pronoun, at: int) -> str:
+    first, second = (candidate.split()[-1] for candidate in scene.candidates)
+    return _place(scene.text, *((first, second) if at == 0 else (second, first)))
+
+
+def _referent_by_place(pick: Pick, easy: bool) -> str:
+    """Whom a pronoun means, who the candidate is, and so whether the candidate is meant."""
+    scene = scenes.pronoun(pick)
+    asked = int(pick.chance(0.5))
+    he, candidate = scene.pronoun, scene.candidates[asked]
+    return (
+        f"{scene.text} {he} is {_candidate_place(scene, scene.meant)} , {candidate} is "
+        f"{_candidate_place(scene, asked)} . does {he} mean {candidate} ? "
+        f"<{'yes' if asked == scene.meant else 'no'}> ."
+    )
+
+
+def _role(pick: Pick, easy: bool) -> str:
+    """Who has which part in an event: by place, or by name."""
+    report, said, who, other = inference.role(pick)
+    answer = _place(report, who, other) if easy or pick.chance(0.5) else f"<{who}>"
+    return f"{report} who {said} ? {answer} ."
+
+
+def _role_by_place(pick: Pick, easy: bool) -> str:
+    """Who has a part, who the candidate is, and so whether the candidate has it."""
+    report, said, who, other = inference.role(pick)
+    right = pick.chance(0.5)
+    candidate, another = (who, other) if right else (other, who)
+    return (
+        f"{report} who {said} ? {_place(report, who, other)} , {candidate} is "
+        f"{_place(report, candidate, another)} . {candidate} {said} ? "
+        f"<{'yes' if right else 'no'}> ."
+    )
 
 
 def _definition(pick: Pick, easy: bool) -> str:
@@ -405,15 +433,16 @@ GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "inference": (_nli, 18),
     "entailment": (_rte, 12),
     "role": (_role, 4),
+    "role by place": (_role_by_place, 3),
     "question": (_question, 16),
     "cause": (_cause, 9),
     "sense": (_sense, 8),
     "gloss": (_gloss, 3),
     "pronoun": (_pronoun, 8),
     "referent": (_referent, 4),
-    "candidate": (_candidate, 3),
-    "identity": (_identity, 1),
-    "pair": (_pair, 2),
+    "referent by place": (_referent_by_place, 3),
+    "order": (_order, 2),
+    "binding by place": (_binding_by_place, 2),
     "binding": (_binding, 4),
     "verified": (_verified, 4),
     "definition": (_definition, 7),

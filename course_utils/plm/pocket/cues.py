@@ -16,7 +16,9 @@ from course_utils.plm.pocket.world import make_world
 
 #: genres whose cues are single words that the rest of the text determines
 GUESSED = (
-    "relation", "pair", "identity", "binding", "verified", "role", "referent", "candidate", "gloss", "cause", "definition", "fact", "roles", "names", "table",
+    "relation", "order", "binding by place", "binding", "verified", "referent",
+    "referent by place", "role", "role by place", "gloss", "cause", "definition", "fact", "roles",
+    "names", "table",
 )  # fmt: skip
 
 
@@ -26,7 +28,6 @@ def cue_accuracies(
     tokenizer,
     *,
     easy: bool = False,
-    few: bool = False,
     only: Sequence[str] | None = None,
     examples: int = 160,
     seed: int = 99,
@@ -40,8 +41,7 @@ def cue_accuracies(
     """
     was_training = model.training
     model.eval()
-    world = make_world()
-    pick = Pick(random.Random(seed), world.few() if few else world, few=few)
+    pick = Pick(random.Random(seed), make_world())
     wanted = only or (*EXAMPLES, *GUESSED)
     accuracy = {
         cue: (_labels if cue in EXAMPLES else _words)(model, tokenizer, cue, pick, easy, examples)

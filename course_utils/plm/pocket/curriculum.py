@@ -1,13 +1,14 @@
 """What a pocket model reads during pre-training, in which order, and what it has to guess.
 
 One kind of document at a time, on rehearsal of those before, each until its cue is learnt; then
-the full mix; and so once more for what needs a model that reads. A skill of several parts is learnt quickly when its parts are known, and not at all
+the full mix. A skill of several parts is learnt quickly when its parts are known, and not at all
 when all must be learnt at once. So
 
 * comparing two words comes before searching a passage for the second one;
-* finding what is said of whom comes first for eight people with the word beside the name, then
-  in sentences, then for all people: the search is learnt on few words and carries over;
-* which sense, whose part, who is meant come before questions on them with yes or no.
+* finding a word again comes first as its place in a list ("the second"), then what is said of
+  whom by that place, then without saying the place;
+* whom a pronoun means, who has which part in an event, which sense a word has are stated before
+  they are asked for with yes or no.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ class Stage:
         focus: the genres it is about: two documents in three.
         rehearse: genres of earlier stages, the third document. With no focus: all genres.
         easy: short documents with one fact each.
-        few: of few people, events and traits.
         masking: how often cues and other words are guessed (masked models).
         cue_weight: how many times another word's loss a cue's counts (causal models).
         gate: the cue that ends the stage early, once `GATE` of its answers are right; what it
@@ -38,7 +38,6 @@ class Stage:
     focus: tuple[str, ...] = ()
     rehearse: tuple[str, ...] = ()
     easy: bool = True
-    few: bool = False
     masking: Masking = Masking(0.8, 0.02)
     cue_weight: float = 20.0
     gate: str | None = None
@@ -57,47 +56,31 @@ class Stage:
 GATE = 0.9
 
 
-_SURE = Masking(0.8, 0.02)
-_DOUBT = Masking(0.8, 0.02, wrong=0.1)
+def _step(share: float, focus: str, gate: str, rehearse: tuple[str, ...] = ()) -> Stage:
+    return Stage(share, (focus,), rehearse, gate=gate)
 
 
-def _step(
-    share: float,
-    focus: str,
-    gate: str,
-    rehearse: str = "",
-    few: bool = False,
-    masking: Masking = _SURE,
-) -> Stage:
-    return Stage(
-        share, tuple(focus.split()), tuple(rehearse.split()), few=few, gate=gate, masking=masking
-    )
-
-
-_TOLD = "relation question review news inference"
-_BOUND = "binding verified relation question"
+_TOLD = ("relation", "question", "review", "news", "inference")
+_FOUND = ("relation", "question", "order", "binding", "verified")
 CURRICULUM = (
-    _step(0.05, "relation", "relation"),
-    _step(0.06, "question", "boolq", "relation"),
-    _step(0.03, "review aspect", "sst2", "relation question"),
-    _step(0.02, "news", "agnews", "relation question review"),
-    _step(0.05, "inference definition", "snli", "relation question review news"),
-    _step(0.07, "table", "table", "relation question"),
+    _step(0.04, "relation", "relation"),
+    _step(0.06, "question", "boolq", ("relation",)),
+    Stage(0.04, ("review", "aspect"), ("relation", "question"), gate="sst2"),
+    _step(0.02, "news", "agnews", ("relation", "question", "review")),
+    Stage(0.06, ("inference", "definition"), _TOLD[:4], gate="snli"),
+    _step(0.04, "order", "order", _TOLD),
+    _step(0.06, "binding by place", "binding by place", ("order", "relation", "question")),
+    _step(0.03, "binding", "binding", ("binding by place", "order", "inference")),
+    _step(0.05, "verified", "verified", ("binding", "order", "relation", "question")),
+    _step(0.03, "referent", "referent", _FOUND),
+    _step(0.06, "referent by place", "referent by place", ("referent", *_FOUND)),
+    _step(0.04, "pronoun", "wsc", ("referent by place", "referent", "verified")),
+    _step(0.02, "role", "role", ("order", "referent", "inference")),
+    _step(0.03, "role by place", "role by place", ("role", "order", "inference")),
+    _step(0.05, "entailment", "rte", ("role by place", "role", "pronoun", *_FOUND)),
+    _step(0.05, "gloss", "gloss", _TOLD),
+    _step(0.03, "sense", "wic", ("gloss", *_TOLD)),
     Stage(0.06, masking=Masking(0.7, 0.05), cue_weight=10.0),
-    Stage(0.16, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0, settle=True),
-    _step(0.04, "referent", "referent", "relation question"),
-    _step(0.04, "pair", "pair", few=True),
-    _step(0.02, "binding", "binding", "relation question", few=True),
-    _step(0.03, "binding", "binding", "relation question"),
-    _step(0.03, "verified", "verified", "binding", few=True, masking=_DOUBT),
-    _step(0.03, "verified", "verified", "binding relation question", masking=_DOUBT),
-    _step(0.01, "identity", "identity", "verified"),
-    _step(0.03, "candidate pronoun", "wsc", "referent identity verified", True, _DOUBT),
-    _step(0.05, "candidate pronoun", "wsc", "referent identity verified binding", masking=_DOUBT),
-    _step(0.02, "role", "role", f"{_BOUND} referent"),
-    _step(0.03, "entailment", "rte", "binding verified", True, _DOUBT),
-    _step(0.05, "entailment role", "rte", f"{_BOUND} candidate inference", masking=_DOUBT),
-    _step(0.04, "gloss", "gloss", _TOLD),
-    _step(0.03, "sense gloss", "wic", _TOLD),
-    Stage(0.05, easy=False, masking=Masking(0.5, 0.15, 0.3, 0.1), cue_weight=4.0, settle=True),
+    Stage(0.10, easy=False, masking=Masking(0.6, 0.10, 0.2), cue_weight=6.0),
+    Stage(0.13, easy=False, masking=Masking(0.5, 0.15, 0.3), cue_weight=4.0, settle=True),
 )

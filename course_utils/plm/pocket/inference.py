@@ -132,16 +132,8 @@ def nli(pick: Pick, label: int) -> tuple[str, str]:
     return premise, hypothesis
 
 
-# --- who is what ---------------------------------------------------------------------------------------
-
-
-def told_of(pick: Pick, count: int) -> tuple[list[str], list[str]]:
-    """People and what is said of each: (names, adjectives), `count` different ones of both."""
-    names = [person.name for person in pick.rng.sample(pick.world.people, count)]
-    return names, pick.rng.sample(pick.first(_TRAITS, 8), count)
-
-
-_TRAITS = tuple(sorted({word for pair in lex.OPPOSITES for word in pair}))
+#: adjectives that are said of people, in no order
+TRAITS = tuple(sorted({word for pair in lex.OPPOSITES for word in pair}))
 
 # --- who did what: what follows from a verb ---------------------------------------------------------
 
@@ -172,7 +164,7 @@ EVENTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 
 def _event(pick: Pick) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], dict[str, str], str]:
     """An event, what stands in its slots, and the kind of thing it is about."""
-    event = pick.item(pick.first(EVENTS, 4), lambda e: f"event {e[0]}")
+    event = pick.item(EVENTS, lambda e: f"event {e[0]}")
     a, b, third = (p.name for p in pick.rng.sample(pick.world.people, 3))
     town, other = (t.name for t in pick.rng.sample(pick.world.towns, 2))
     kind = pick.of(("instrument", "tool", "vehicle", "clothing", "jewel"))
@@ -220,19 +212,18 @@ def _statement(
 
 
 def role(pick: Pick) -> tuple[str, str, str, str]:
-    """A report, a question on one of its two people or towns, the answer, and the other one."""
+    """What somebody did or underwent: (report, what is said of that one, who it is, the other)."""
     while True:
         (event, follows, _), slots, _ = _event(pick)
-        first, *rest = pick.of(follows).split()
-        report = f"{event.format(**slots)} ."
-        if "{town}" in event and rest[-1] in ("{town}", "{other}"):
-            town, other = ("town", "other") if rest[-1] == "{town}" else ("other", "town")
-            asked = " ".join([first, *rest[:-1]]).format(**slots)
-            return report, asked, slots[town], slots[other]
+        first, *said = pick.of(follows).split()
         if "{town}" not in event and first in ("{a}", "{b}"):
-            asked = f"who {' '.join(rest)} ?".format(**slots)
-            answer, other = ("a", "b") if first == "{a}" else ("b", "a")
-            return report, asked, slots[answer], slots[other]
+            who, other = ("a", "b") if first == "{a}" else ("b", "a")
+            return (
+                f"{event.format(**slots)} .",
+                " ".join(said).format(**slots),
+                slots[who],
+                slots[other],
+            )
 
 
 # --- questions about a passage -------------------------------------------------------------------------

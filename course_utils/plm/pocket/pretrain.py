@@ -3,7 +3,7 @@
     course pocket pretrain --model bert-base --seed 0
 
 The documents come in the order of a curriculum (curriculum.py); the learning rate falls to zero
-while the full mix is read, in the middle and at the end.
+while the last of them are read.
 
 Embeddings start as word vectors from counts (word_vectors.py), other weights as N(0, 1/d): at
 BERT's 0.02 models this small stay at chance for millions of tokens.
@@ -215,9 +215,7 @@ class _Run:
     def _measure(self, stage: Stage) -> bool:
         """Note the cues' accuracies; whether the stage's gate is passed."""
         only = [stage.gate] if stage.gate else None
-        measured = cue_accuracies(
-            self.model, self.tokenizer, easy=stage.easy, few=stage.few, only=only
-        )
+        measured = cue_accuracies(self.model, self.tokenizer, easy=stage.easy, only=only)
         at = self.progress.tokens
         self.progress.losses.append((at, round(self.smooth, 4)))
         self.progress.cues.append({"tokens": at, "stage": self.stage + 1, **measured})
@@ -229,7 +227,7 @@ class _Run:
     def _batches(self, stage: Stage) -> Iterator[dict[str, torch.Tensor]]:
         number, batch = self.stage, self.recipe.batch
         stream = documents(
-            make_world(), 1000 * (self.seed + 1) + number, stage.easy, stage.genres(), stage.few
+            make_world(), 1000 * (self.seed + 1) + number, stage.easy, stage.genres()
         )
         encoder, seed = Encoder(self.tokenizer), self.seed + number
         if self.size.causal:

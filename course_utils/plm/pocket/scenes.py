@@ -35,13 +35,11 @@ class Pick:
         rng: the source of randomness.
         world: names and facts.
         allow: says of a content word whether it may be drawn.
-        few: draw from the first of the long lists only.
     """
 
     rng: random.Random
     world: World
     allow: Callable[[str], bool] = lambda word: True
-    few: bool = False
 
     def of(self, items: Sequence[Item]) -> Item:
         """Any item, without regard to `allow`: for function words and structure."""
@@ -62,10 +60,6 @@ class Pick:
             if self.allow(key(item)):
                 return item
         return next((i for i in items if self.allow(key(i))), self.of(items))
-
-    def first(self, items: Sequence[Item], count: int) -> Sequence[Item]:
-        """The first `count` items where few are wanted, all of them otherwise."""
-        return items[:count] if self.few else items
 
     def chance(self, probability: float) -> bool:
         return self.rng.random() < probability
@@ -281,7 +275,7 @@ class Pronoun:
 
 def pronoun(pick: Pick) -> Pronoun:
     """A Winograd schema: one word decides which of the two the pronoun stands for."""
-    text, which, for_a, for_b, nouns = pick.of(pick.first(SCHEMAS, 4))
+    text, which, for_a, for_b, nouns = pick.of(SCHEMAS)
     meant = int(pick.chance(0.5))
     why = pick.word(for_b if meant else for_a)
     if nouns == "thing":

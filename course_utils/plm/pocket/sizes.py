@@ -25,8 +25,8 @@ class Size:
 
 
 SIZES: dict[str, Size] = {
-    "pocket-bert-tiny": Size(48, 2, 4, False, 16),
-    "pocket-bert-base": Size(128, 4, 4, False, 22),
-    "pocket-bert-large": Size(256, 6, 8, False, 9),
-    "pocket-gpt2": Size(160, 6, 5, True, 8),
+    "pocket-bert-tiny": Size(48, 2, 4, False, 40),
+    "pocket-bert-base": Size(128, 4, 4, False, 20),
+    "pocket-bert-large": Size(256, 6, 8, False, 14),
+    "pocket-gpt2": Size(160, 6, 5, True, 14),
 }

@@ -7,7 +7,7 @@ holds in all of them: the world can be learnt.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from course_utils.plm.pocket import lexicon as lex
 
@@ -76,10 +76,6 @@ class World:
             person = rng.choice(self.people)
             if sex in (None, person.sex):
                 return person
-
-    def few(self, count: int = 8) -> World:
-        """The same world with its first people and towns only."""
-        return replace(self, people=self.people[:count], towns=self.towns[:count])
 
 
 def make_world(seed: int = 0) -> World:

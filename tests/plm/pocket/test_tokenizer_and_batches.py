@@ -61,9 +61,7 @@ def test_it_is_an_ordinary_tokenizer_folder(tmp_path, tokenizer):
 
 def test_masking_hits_cues_and_others_at_their_rates(tokenizer, stream):
     encoder = Encoder(tokenizer)
-    batches = masked_batches(
-        iter(stream), encoder, Masking(0.5, 0.1, wrong=0.1), 1000, seed=0, window=1000
-    )
+    batches = masked_batches(iter(stream), encoder, Masking(0.5, 0.1), 1000, seed=0, window=1000)
     cues = sum(sum(encoder(d)[1]) for d in stream[:1000])
     words = sum(len(encoder(d)[0]) for d in stream[:1000])
     guessed = masked = seen = 0
@@ -79,7 +77,7 @@ def test_masking_hits_cues_and_others_at_their_rates(tokenizer, stream):
             break
     expected = (0.5 * cues + 0.1 * (words - cues)) / words
     assert guessed / seen == pytest.approx(expected, rel=0.15)
-    assert masked / guessed == pytest.approx(0.8, abs=0.03)
+    assert 0.8 < masked / guessed < 1  # every cue, 80 % of the others
 
 
 def test_a_document_is_guessed_back_to_itself(tokenizer):
@@ -99,22 +97,6 @@ def test_a_document_is_guessed_back_to_itself(tokenizer):
         assert (labels != IGNORE).sum() == 2
         second = tokens.index("[SEP]") + 1
         assert kinds[:second].sum() == 0
-
-
-def test_a_cue_is_replaced_by_a_word_of_its_text(tokenizer):
-    """Eight in ten masked, one in ten another word of the same text, one in ten left."""
-    encoder = Encoder(tokenizer)
-    document = Document("x", "zukia is <sad> .")
-    inside = {tokenizer.sep_token_id, *encoder(document)[0]}
-    masking = Masking(1.0, 0.0, wrong=0.1)
-    stream = masked_batches(itertools.repeat(document), encoder, masking, 640, 0)
-    batches = list(itertools.islice(stream, 40))
-    put = torch.cat([b["input_ids"][b["labels"] != IGNORE] for b in batches])
-    there = torch.cat([b["labels"][b["labels"] != IGNORE] for b in batches])
-    masked, left = put == tokenizer.mask_token_id, put == there
-    assert masked.float().mean().item() == pytest.approx(0.8, abs=0.03)
-    assert left.float().mean().item() == pytest.approx(0.1 + 0.1 / 5, abs=0.03)
-    assert set(put[~masked].tolist()) == inside
 
 
 def test_causal_rows_are_full_and_cues_weigh_more(tokenizer):
