@@ -15,11 +15,7 @@ from course_utils.plm.pocket.wordings import WORDINGS
 from course_utils.plm.pocket.world import make_world
 
 #: genres whose cues are single words that the rest of the text determines
-GUESSED = (
-    "relation", "order", "binding by place", "binding", "verified", "referent",
-    "referent by place", "role", "role by place", "gloss", "cause", "definition", "fact", "roles",
-    "names", "table",
-)  # fmt: skip
+GUESSED = ("relation", "cause", "definition", "fact", "roles", "names", "table")
 
 
 @torch.no_grad()

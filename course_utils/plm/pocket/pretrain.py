@@ -3,7 +3,7 @@
     course pocket pretrain --model bert-base --seed 0
 
 The documents come in the order of a curriculum (curriculum.py); the learning rate falls to zero
-while the last of them are read.
+while the full mix is read.
 
 Embeddings start as word vectors from counts (word_vectors.py), other weights as N(0, 1/d): at
 BERT's 0.02 models this small stay at chance for millions of tokens.
@@ -48,6 +48,7 @@ class Recipe:
         peak: learning rate of a model of width 128; others scale by sqrt(128 / d).
         warmup: steps in which the learning rate rises, at the start of each stage.
         weight_decay: on matrices.
+        decay_share: share of the budget in which the learning rate falls to zero.
         counted: documents behind the word vectors.
     """
 
@@ -56,6 +57,7 @@ class Recipe:
     peak: float = 5e-4
     warmup: int = 200
     weight_decay: float = 0.01
+    decay_share: float = 0.4
     counted: int = 50_000
 
 
@@ -70,8 +72,8 @@ class Progress:
     cues: list[dict] = field(default_factory=list)
 
 
-def rate(recipe: Recipe, width: int, step: int, left: float = 1.0) -> float:
-    """Learning rate: warm-up, constant, linear to zero where a stage settles.
+def rate(recipe: Recipe, width: int, step: int, done: float) -> float:
+    """Learning rate: warm-up, constant, linear to zero.
 
     Args:
         recipe: the settings.
@@ -79,10 +81,11 @@ def rate(recipe: Recipe, width: int, step: int, left: float = 1.0) -> float:
         step: counted from the start of the stage. Each stage warms up anew: Adam's estimate of
             the gradients' size is that of documents already learnt, and at full rate the first
             new ones would throw the model back to chance.
-        left: share of a settling stage that is left.
+        done: share of the budget spent.
     """
     peak = recipe.peak * math.sqrt(128 / width)
-    return peak * min(1.0, (step + 1) / recipe.warmup) * left
+    fall = min(1.0, (1.0 - done) / recipe.decay_share)
+    return peak * min(1.0, (step + 1) / recipe.warmup) * fall
 
 
 def pretrain(
@@ -133,7 +136,7 @@ class _Run:
         self.tokenizer = save_tokenizer(folder, self.size.causal)
         self.model = build_model(self.size, len(self.tokenizer), seed)
         self.progress, self.smooth = Progress(), math.nan
-        self.stage, self.begun, self.entered, self.until = 0, 0, 0, 0.0
+        self.stage, self.begun, self.until = 0, 0, 0.0
         kept = self._checkpoint()
         if kept is None:
             vectors = word_vectors(
@@ -161,13 +164,11 @@ class _Run:
                 self.resumed = False
 
     def _begin(self, number: int) -> None:
-        stage, self.stage = CURRICULUM[number], number
-        self.begun, self.entered = self.progress.steps, self.progress.tokens
-        if stage.gate:
-            self.until = self.entered + stage.share * self.recipe.tokens
-        else:  # and what the gates before have saved
-            spent = sum(earlier.share for earlier in CURRICULUM[: number + 1])
-            self.until = spent * self.recipe.tokens
+        later = sum(stage.share for stage in CURRICULUM[number + 1 :])
+        self.stage, self.begun = number, self.progress.steps
+        self.until = self.progress.tokens + CURRICULUM[number].share * self.recipe.tokens
+        if number >= len(CURRICULUM) - 2:  # what the gates saved goes to the full mix
+            self.until = self.recipe.tokens * (1 - later)
 
     def _train_stage(self, stage: Stage, advance: Any) -> None:
         stream = self._batches(stage)
@@ -194,11 +195,9 @@ class _Run:
     def _step(self, batch: dict[str, torch.Tensor]) -> None:
         batch = {k: v.to(self.device) for k, v in batch.items()}
         spent = batch["input_ids"].numel()
-        left = 1.0
-        if CURRICULUM[self.stage].settle:
-            left = max(0.0, (self.until - self.progress.tokens) / (self.until - self.entered))
+        done = self.progress.tokens / self.recipe.tokens
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.recipe, self.size.width, self.progress.steps - self.begun, left)
+            group["lr"] = rate(self.recipe, self.size.width, self.progress.steps - self.begun, done)
         # bf16 pays from a width of about 160 on processors and GPUs that have it
         half = self.size.width >= 160
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
@@ -240,7 +239,7 @@ class _Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
-            "run": {n: getattr(self, n) for n in ("stage", "begun", "entered", "until", "smooth")},
+            "run": {n: getattr(self, n) for n in ("stage", "begun", "until", "smooth")},
         }
         half_written = self.folder / f"{CHECKPOINT}.tmp"
         torch.save(state, half_written)

@@ -47,10 +47,10 @@ def test_the_curriculum_spends_the_budget():
 
 def test_learning_rate_rises_stays_and_falls_to_zero():
     recipe = Recipe(tokens=1e6)
-    assert rate(recipe, 128, 0) == pytest.approx(recipe.peak / recipe.warmup)
-    assert rate(recipe, 128, 1000) == pytest.approx(recipe.peak)
-    assert rate(recipe, 128, 1000, left=0.0) == 0
-    assert rate(recipe, 32, 1000) == pytest.approx(2 * recipe.peak)
+    assert rate(recipe, 128, 0, 0.0) == pytest.approx(recipe.peak / recipe.warmup)
+    assert rate(recipe, 128, 1000, 0.3) == pytest.approx(recipe.peak)
+    assert rate(recipe, 128, 1000, 1.0) == 0
+    assert rate(recipe, 32, 1000, 0.3) == pytest.approx(2 * recipe.peak)
 
 
 @pytest.mark.parametrize("name", ["pocket-bert-tiny", "pocket-gpt2"])

@@ -77,7 +77,7 @@ def test_masking_hits_cues_and_others_at_their_rates(tokenizer, stream):
             break
     expected = (0.5 * cues + 0.1 * (words - cues)) / words
     assert guessed / seen == pytest.approx(expected, rel=0.15)
-    assert 0.8 < masked / guessed < 1  # every cue, 80 % of the others
+    assert 0.8 < masked / guessed < 1
 
 
 def test_a_document_is_guessed_back_to_itself(tokenizer):
