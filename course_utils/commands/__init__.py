@@ -2,6 +2,7 @@
 
     start       doctor, demo, lab
     models      task, run
+    claims      claims
     homework    release, sample-class, grade, feedback, export
     change      pocket, setup-cell
 
