@@ -240,7 +240,9 @@ class _Job:
         kept = None if folder is None else folder / CHOICE
         if kept is not None and kept.is_file():
             return read_json(kept)["chosen"]
-        tried = None if folder is None else folder / "tried"
+        # several processes must not load from a folder that the first one clears away
+        alone = "WORLD_SIZE" not in os.environ
+        tried = folder / "tried" if folder is not None and alone else None
         task, tokenizer = self.drawn(settings.seed), self.load(settings.seed)[1]
         found = sweep(
             lambda: self.load(settings.seed)[0],
@@ -257,10 +259,11 @@ class _Job:
         if kept is not None and _main_process():
             scores = {f"{r:g}": s if s > -math.inf else None for r, s in found.scores.items()}
             write_json(kept, {"chosen": rate, "dev": scores, "seed": settings.seed})
-            place = folder / f"seed-{settings.seed}"
-            if "WORLD_SIZE" not in os.environ and not place.exists():
-                os.replace(tried / f"{rate:g}", place)
-            shutil.rmtree(tried, ignore_errors=True)
+            if tried is not None:
+                place = folder / f"seed-{settings.seed}"
+                if not place.exists():
+                    os.replace(tried / f"{rate:g}", place)
+                shutil.rmtree(tried, ignore_errors=True)
         return rate
 
     def one(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 
 from course_utils.errors import CourseError
 from course_utils.show import style
-from course_utils.show.style import COLOURS, GREY, MARKERS, Chart
+from course_utils.show.style import COLOURS, MARKERS, Chart
 
 Runs = Sequence[float] | float
 _NAME = 34  # letters of a row's name before it goes on in a second line
@@ -68,17 +68,7 @@ def score_dots(
         axes.tick_params(axis="y", length=0, labelsize=style.SMALL)
         axes.set_xlabel(xlabel)
         if majority is not None:
-            axes.axvline(majority, color=GREY, linestyle=":", linewidth=2, zorder=1)
-            axes.annotate(
-                f"majority class {majority:.2f}",
-                (majority, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(5, 2),
-                textcoords="offset points",
-                color=GREY,
-                fontsize=style.SMALL,
-                annotation_clip=False,
-            )
+            style.upright(axes, f"majority class {majority:.2f}", majority)
         style.entitle(chart, title)
     said = (f"{' '.join(label.split())} {_spoken(values)}" for _, label, values, _ in lines)
     chart.alt = f"{title}. {xlabel}: {'; '.join(said)}."
@@ -133,4 +123,4 @@ def _limits(axes, values: Sequence[float], majority: float | None) -> None:
 
 
 def _spoken(values: Sequence[float]) -> str:
-    return f"{fmean(values):.3f}" + (f" ± {pstdev(values):.3f}" if len(values) > 1 else "")
+    return f"{fmean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")

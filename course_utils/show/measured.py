@@ -129,7 +129,7 @@ def measured_rows(
         axes.set_xlabel(xlabel)
         style.entitle(chart, title)
         for name, value in lines.items():
-            _upright(axes, name, value)
+            style.upright(axes, name, value)
     told = (f"{name} {fmean(scores):.3f}" for name, scores in rows.items())
     chart.alt = f"{title}. {xlabel}: {'; '.join([*told, *lines])}."
     return chart
@@ -191,17 +191,3 @@ def _merged(levels: Mapping[str, float]) -> dict[str, float]:
         else:
             near[0].append(f"{name} {value:.2f}")
     return {", ".join([f"{names[0]} {value:.2f}", *names[1:]]): value for names, value in groups}
-
-
-def _upright(axes, name: str, value: float) -> None:
-    axes.axvline(value, color=GREY, linestyle=":", linewidth=2, zorder=1)
-    axes.annotate(
-        name,
-        (value, 1.0),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, 2),
-        textcoords="offset points",
-        color=GREY,
-        fontsize=style.SMALL,
-        annotation_clip=False,
-    )

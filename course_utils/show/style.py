@@ -81,3 +81,18 @@ def new_chart(width: float = WIDTH, height: float = HEIGHT) -> tuple[Chart, obje
     """An empty chart and its axes. Call it, and draw, within `house_style()`."""
     chart = Chart(figsize=(width, height), dpi=DPI, layout="constrained")
     return chart, chart.add_subplot()
+
+
+def upright(axes, name: str, value: float) -> None:
+    """A dotted line at a score to compare with (chance, majority), its name on top."""
+    axes.axvline(value, color=GREY, linestyle=":", linewidth=2, zorder=1)
+    axes.annotate(
+        name,
+        (value, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 2),
+        textcoords="offset points",
+        color=GREY,
+        fontsize=SMALL,
+        annotation_clip=False,
+    )

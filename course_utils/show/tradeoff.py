@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 
 from course_utils.errors import CourseError
 from course_utils.show import style
@@ -71,7 +71,7 @@ def _draw(axes, points, left: float) -> tuple[list[tuple[float, float]], list[st
         axes.errorbar(
             [x],
             [y],
-            yerr=[pstdev(scores)] if len(scores) > 1 else None,
+            yerr=[stdev(scores)] if len(scores) > 1 else None,
             marker=MARKERS[(number + number // len(COLOURS)) % len(MARKERS)],
             color=COLOURS[number % len(COLOURS)],
             markersize=13,

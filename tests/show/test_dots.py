@@ -17,7 +17,7 @@ def texts(chart):
 def test_every_row_has_its_name_its_runs_and_its_mean():
     chart = score_dots({"plain": [0.5, 0.7], "LM-BFF": 0.9}, majority=0.5)
     found = texts(chart)
-    assert {"plain", "LM-BFF", "0.600 ± 0.100", "0.900", "majority class 0.50"} <= set(found)
+    assert {"plain", "LM-BFF", "0.600 ± 0.141", "0.900", "majority class 0.50"} <= set(found)
     drawn = sorted(
         x for line in chart.axes[0].lines if len(line.get_xdata()) for x in line.get_xdata()
     )
