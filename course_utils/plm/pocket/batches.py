@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from course_utils.plm.pocket.corpus import Document
+from course_utils.plm.pocket.tokenizer import MAX_LENGTH
 
 IGNORE = -100
 
@@ -66,6 +67,14 @@ def masked_batches(
     """
     rng = random.Random(seed)
     noise = np.random.default_rng(seed)
+    for group in _groups(documents, encoder, tokens, rng, window):
+        batch = _masked(group, encoder, masking, rng, noise)
+        if (batch["labels"] != IGNORE).any():
+            yield batch
+
+
+def _groups(documents, encoder: Encoder, tokens: int, rng, window: int = 4096) -> Iterator[list]:
+    """Encoded documents of like lengths, as many as fit into a batch of `tokens` tokens."""
     while True:
         chunk = sorted((encoder(d) for d in islice(documents, window)), key=lambda e: len(e[0]))
         if not chunk:
@@ -80,8 +89,7 @@ def masked_batches(
         if rows:
             groups.append(rows)
         rng.shuffle(groups)
-        for group in groups:
-            yield _masked(group, encoder, masking, rng, noise)
+        yield from groups
 
 
 def _masked(group, encoder: Encoder, masking: Masking, rng, noise) -> dict[str, torch.Tensor]:
@@ -111,16 +119,14 @@ def _masked(group, encoder: Encoder, masking: Masking, rng, noise) -> dict[str, 
     ids = np.where(guess & (cue | (how < 0.8)), encoder.mask, ids)
     random_words = noise.integers(encoder.first_word, encoder.size, size)
     ids = np.where(guess & ~cue & (how >= 0.9), random_words, ids)
-    start = rng.randrange(0, 256 - width) if rng.random() < masking.shifted else 0
-    positions = np.broadcast_to(np.arange(start, start + width), size)
     arrays = {
         "input_ids": ids,
         "attention_mask": attend,
         "token_type_ids": kinds,
-        "position_ids": positions.copy(),
         "labels": labels,
     }
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return {**batch, "position_ids": _positions(size, rng, masking.shifted)}
 
 
 def causal_batches(
@@ -129,24 +135,38 @@ def causal_batches(
     cue_weight: float,
     tokens: int,
     seed: int,
-    length: int = 128,
+    shifted: float = 0.0,
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Batches for causal language modelling: documents packed into rows of `length` tokens.
+    """Batches for causal language modelling, of about `tokens` tokens and of like lengths.
+
+    Each document has a row of its own. In packed rows the words of a neighbour get in the way
+    while comparing and counting are learnt, and undo both when they come later.
+
+    Args:
+        shifted: share of the batches that start at a random position.
 
     Yields:
-        input_ids and labels (B, T), and weights (B, T): how much a token's loss counts; a cue
-        counts `cue_weight` times as much as another word.
+        input_ids, position_ids and labels (B, T), and weights (B, T): how much a token's loss
+        counts; a cue counts `cue_weight` times as much as another word, padding nothing.
     """
-    ids: list[int] = []
-    weights: list[float] = []
-    rows = max(1, tokens // length)
-    while True:
-        while len(ids) < rows * length:
-            text, cues = encoder(next(documents))
-            ids += [encoder.cls, *text, encoder.sep]
-            weights += [0.0, *(cue_weight if c else 1.0 for c in cues), 1.0]
-        size = (rows, length)
-        batch = torch.tensor(ids[: rows * length]).view(size)
-        weight = torch.tensor(weights[: rows * length]).view(size)
-        ids, weights = ids[rows * length :], weights[rows * length :]
-        yield {"input_ids": batch, "labels": batch, "weights": weight}
+    rng = random.Random(seed)
+    for group in _groups(documents, encoder, tokens, rng):
+        width = max(len(text) for text, _ in group) + 2
+        ids = np.full((len(group), width), encoder.pad, dtype=np.int64)
+        weights = np.zeros(ids.shape, dtype=np.float32)
+        for row, (text, cues) in enumerate(group):
+            n = len(text) + 2
+            ids[row, :n] = [encoder.cls, *text, encoder.sep]
+            weights[row, 1:n] = [*(cue_weight if cue else 1.0 for cue in cues), 1.0]
+        batch = torch.from_numpy(ids)
+        yield {
+            "input_ids": batch,
+            "position_ids": _positions(batch.shape, rng, shifted),
+            "labels": batch,
+            "weights": torch.from_numpy(weights),
+        }
+
+
+def _positions(size: tuple[int, ...], rng, shifted: float) -> torch.Tensor:
+    start = rng.randrange(0, MAX_LENGTH - size[1]) if rng.random() < shifted else 0
+    return torch.arange(start, start + size[1]).expand(size).contiguous()

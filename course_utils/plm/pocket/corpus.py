@@ -29,7 +29,10 @@ class Document:
 
 
 def documents(
-    world: World, seed: int, easy: bool = False, genres: Mapping[str, float] | None = None
+    world: World,
+    seed: int,
+    easy: bool = False,
+    genres: Mapping[str, float] | None = None,
 ) -> Iterator[Document]:
     """An endless stream of documents.
 
@@ -121,29 +124,7 @@ def _cause(pick: Pick, easy: bool) -> str:
 
 
 _PLAIN = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "it",
-        "there",
-        "was",
-        "were",
-        "had",
-        "of",
-        "to",
-        "in",
-        "on",
-        "and",
-        "with",
-        "for",
-        "at",
-        "its",
-        "by",
-        "not",
-        "into",
-        "from",
-    ]
+    lex.words("the a an it there was were had of to in on and with for at its by not into from")
 )
 
 
@@ -152,24 +133,131 @@ def _cue_words(text: str) -> str:
 
 
 def _sense(pick: Pick, easy: bool) -> str:
+    return _told("wic", pick, easy)
+
+
+def _gloss(pick: Pick, easy: bool) -> str:
+    """What a word has to do with, in one use or two: what comparing two uses is made of."""
+    same = pick.chance(0.5)
+    word, first, second, gloss, other = scenes.two_uses(pick, same, easy)
+    verdict = "same" if same else "different"
+    shape = pick.rng.random()
+    if shape < 0.3:  # with both glosses in sight
+        return f"{first} . {second} . {word} : {gloss} , {other} , <{verdict}> ."
+    if shape < 0.7:
+        return f"{first} . {second} . {word} : <{gloss}> , <{other}> , <{verdict}> ."
+    if shape < 0.85:
+        return f"{first} . here {word} has to do with <{gloss}> ."
+    asked = pick.of([g for g, _ in lex.SENSES[word]])
+    answer = "yes" if asked == gloss else "no"
+    return f"{first} . {word} : <{gloss}> . has {word} to do with {asked} here ? <{answer}> ."
+
+
+def _pronoun(pick: Pick, easy: bool) -> str:
+    return _told("wsc", pick, easy)
+
+
+_PLACES = ("first", "second", "third")
+
+
+def _place(text: str, name: str, other: str) -> str:
+    """Which of two names of a text comes first."""
+    words = text.split()
+    return f"the <{_PLACES[int(words.index(name) > words.index(other))]}>"
+
+
+def _order(pick: Pick, easy: bool) -> str:
+    """Names, and which place one of them has: finding a word again."""
+    names = [person.name for person in pick.rng.sample(pick.world.people, pick.of((2, 3)))]
+    at = pick.of(range(len(names)))
+    return f"{' , '.join(names)} . {names[at]} is the <{_PLACES[at]}> ."
+
+
+def _two_people(pick: Pick) -> tuple[str, list[str], list[str]]:
+    names = [person.name for person in pick.rng.sample(pick.world.people, 2)]
+    traits = pick.rng.sample(inference.TRAITS, 2)
+    said = (f"{name} is {trait} ." for name, trait in zip(names, traits, strict=True))
+    return " ".join(said), names, traits
+
+
+def _binding_by_place(pick: Pick, easy: bool) -> str:
+    """Two people and what is said of each: the one's place, and by it the word."""
+    text, names, traits = _two_people(pick)
+    at = int(pick.chance(0.5))
+    return f"{text} {names[at]} is the <{_PLACES[at]}> and <{traits[at]}> ."
+
+
+def _binding(pick: Pick, easy: bool) -> str:
+    text, names, traits = _two_people(pick)
+    at = int(pick.chance(0.5))
+    if easy or pick.chance(0.7):
+        return f"{text} {names[at]} is <{traits[at]}> ."
+    return f"{text} who is {traits[at]} ? <{names[at]}> ."
+
+
+def _verified(pick: Pick, easy: bool) -> str:
+    """Whether something is said of the one or of the other."""
+    text, names, traits = _two_people(pick)
+    at, right = int(pick.chance(0.5)), pick.chance(0.5)
+    asked = traits[at if right else 1 - at]
+    answer = f"<{'yes' if right else 'no'}>"
     if pick.chance(0.6):
-        return _told("wic", pick, easy)
-    word, first, _, gloss = scenes.two_uses(pick, True)
+        return f"{text} is {names[at]} {asked} ? {answer} ."
+    return f"{text} {names[at]} is <{traits[at]}> , {asked} ? {answer} ."
+
+
+def _referent(pick: Pick, easy: bool) -> str:
+    """A pronoun and whom it means: by place, or by name."""
+    scene = scenes.pronoun(pick)
+    meant = scene.candidates[scene.meant]
+    if easy or pick.chance(0.5):
+        who, at = scene.pronoun, scene.meant
+        if pick.chance(0.4):
+            at = int(pick.chance(0.5))
+            who = scene.candidates[at]
+        return f"{scene.text} {who} is {_candidate_place(scene, at)} ."
     return pick.of(
         (
-            f"{first} . here {word} has to do with <{gloss}> .",
-            f"{word} ( <{gloss}> ) : {first} .",
+            f"{scene.text} here {scene.pronoun} means {_cue_words(meant)} .",
+            f"{scene.text} who is {scene.pronoun} ? {_cue_words(meant)} .",
         )
     )
 
 
-def _pronoun(pick: Pick, easy: bool) -> str:
-    if pick.chance(0.5):
-        return _told("wsc", pick, easy)
+def _candidate_place(scene: scenes.Pronoun, at: int) -> str:
+    first, second = (candidate.split()[-1] for candidate in scene.candidates)
+    return _place(scene.text, *((first, second) if at == 0 else (second, first)))
+
+
+def _referent_by_place(pick: Pick, easy: bool) -> str:
+    """Whom a pronoun means, who the candidate is, and so whether the candidate is meant."""
     scene = scenes.pronoun(pick)
-    *before, name = scene.candidates[scene.meant].split()
-    meant = " ".join([*before, f"<{name}>"])
-    return f"{scene.text} here {scene.pronoun} means {meant} ."
+    asked = int(pick.chance(0.5))
+    he, candidate = scene.pronoun, scene.candidates[asked]
+    return (
+        f"{scene.text} {he} is {_candidate_place(scene, scene.meant)} , {candidate} is "
+        f"{_candidate_place(scene, asked)} . does {he} mean {candidate} ? "
+        f"<{'yes' if asked == scene.meant else 'no'}> ."
+    )
+
+
+def _role(pick: Pick, easy: bool) -> str:
+    """Who has which part in an event: by place, or by name."""
+    report, said, who, other = inference.role(pick)
+    answer = _place(report, who, other) if easy or pick.chance(0.5) else f"<{who}>"
+    return f"{report} who {said} ? {answer} ."
+
+
+def _role_by_place(pick: Pick, easy: bool) -> str:
+    """Who has a part, who the candidate is, and so whether the candidate has it."""
+    report, said, who, other = inference.role(pick)
+    right = pick.chance(0.5)
+    candidate, another = (who, other) if right else (other, who)
+    return (
+        f"{report} who {said} ? {_place(report, who, other)} , {candidate} is "
+        f"{_place(report, candidate, another)} . {candidate} {said} ? "
+        f"<{'yes' if right else 'no'}> ."
+    )
 
 
 def _definition(pick: Pick, easy: bool) -> str:
@@ -310,7 +398,7 @@ def _talk(pick: Pick, easy: bool) -> str:
 
 def _episode(pick: Pick, easy: bool) -> str:
     """Several labelled examples of one task in one wording: what in-context learning needs."""
-    task = pick.of(("sst2", "agnews", "boolq"))
+    task = pick.of(("sst2", "sst2", "agnews", "agnews", "boolq", "snli"))
     wording = pick.of([w for w in WORDINGS[task] if w.seen])
     rounds = []
     for _ in range(pick.of((2, 3, 4))):
@@ -319,17 +407,46 @@ def _episode(pick: Pick, easy: bool) -> str:
     return " / ".join(rounds)
 
 
+_MARKS = lex.words("red blue green gold left right north south one two new old yes no")
+
+
+def _mapping(pick: Pick, easy: bool) -> str:
+    """Two groups of words under two names made up for this text: nothing but the text tells them."""
+    if pick.chance(0.5):
+        groups = [lex.KINDS[kind] for kind in pick.rng.sample(list(lex.KINDS), 2)]
+    else:
+        groups = list(lex.ASPECTS[pick.of(list(lex.ASPECTS))][1:])
+    marks, link = pick.rng.sample(_MARKS, 2), pick.of((":", "=", ",", "is"))
+    shown: set[int] = set()
+    pairs = []
+    for _ in range(pick.of((3, 4, 6, 8))):
+        at = int(pick.chance(0.5))
+        mark = f"<{marks[at]}>" if at in shown else marks[at]
+        shown.add(at)
+        pairs.append(f"{pick.of(groups[at])} {link} {mark}")
+    return f"{' / '.join(pairs)} ."
+
+
 #: genre -> (its function, its weight in the mix)
 GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "review": (_review, 15),
     "aspect": (_aspect, 5),
     "news": (_news, 12),
     "inference": (_nli, 18),
-    "entailment": (_rte, 10),
+    "entailment": (_rte, 12),
+    "role": (_role, 4),
+    "role by place": (_role_by_place, 3),
     "question": (_question, 16),
     "cause": (_cause, 9),
-    "sense": (_sense, 7),
-    "pronoun": (_pronoun, 6),
+    "sense": (_sense, 8),
+    "gloss": (_gloss, 3),
+    "pronoun": (_pronoun, 8),
+    "referent": (_referent, 4),
+    "referent by place": (_referent_by_place, 3),
+    "order": (_order, 2),
+    "binding by place": (_binding_by_place, 2),
+    "binding": (_binding, 4),
+    "verified": (_verified, 4),
     "definition": (_definition, 7),
     "relation": (_relation, 7),
     "fact": (_fact, 4),
@@ -337,5 +454,6 @@ GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "roles": (_roles, 6),
     "table": (_table, 6),
     "talk": (_talk, 3),
-    "episode": (_episode, 4),
+    "episode": (_episode, 5),
+    "mapping": (_mapping, 4),
 }

@@ -15,7 +15,11 @@ from course_utils.plm.pocket.wordings import WORDINGS
 from course_utils.plm.pocket.world import make_world
 
 #: genres whose cues are single words that the rest of the text determines
-GUESSED = ("relation", "cause", "definition", "fact", "roles", "names", "table")
+GUESSED = (
+    "relation", "order", "binding by place", "binding", "verified", "referent",
+    "referent by place", "role", "role by place", "gloss", "cause", "definition", "fact", "roles",
+    "names", "table",
+)  # fmt: skip
 
 
 @torch.no_grad()
@@ -24,6 +28,7 @@ def cue_accuracies(
     tokenizer,
     *,
     easy: bool = False,
+    few: bool = False,
     only: Sequence[str] | None = None,
     examples: int = 160,
     seed: int = 99,
@@ -37,7 +42,8 @@ def cue_accuracies(
     """
     was_training = model.training
     model.eval()
-    pick = Pick(random.Random(seed), make_world())
+    world = make_world()
+    pick = Pick(random.Random(seed), world.few() if few else world)
     wanted = only or (*EXAMPLES, *GUESSED)
     accuracy = {
         cue: (_labels if cue in EXAMPLES else _words)(model, tokenizer, cue, pick, easy, examples)

@@ -30,6 +30,7 @@ from course_utils.tasks import load_task
 PROMPTED = ("sst2", "agnews", "snli", "boolq", "rte", "wic", "wsc")
 CLASSIFIED = (*PROMPTED, "copa")
 SHOTS, EXAMPLES = 16, 2000
+FEW_RATES = (1e-4, 3e-4, 1e-3)
 FULL_RATES = (2e-4, 5e-4, 1e-3)
 LORA_RATES = (1e-3, 3e-3, 1e-2)
 IN_CONTEXT = (0, 1, 4, 8)
@@ -54,7 +55,7 @@ class Cell:
 def cells(causal: bool, tasks: Sequence[str] | None = None) -> list[Cell]:
     """Every training of the evaluation, cheap parts first."""
     found: list[Cell] = []
-    few = {"shots": SHOTS, "method": "full", "learning_rate": FULL_RATES}
+    few = {"shots": SHOTS, "method": "full", "learning_rate": FEW_RATES}
     for task in PROMPTED:
         found.append(Cell("few-shot", "prompt", task, {**few, "prompt": 0}))
         found.append(Cell("few-shot", "head", task, few))

@@ -34,7 +34,7 @@ def inference_pair(pick: Pick, easy: bool = False) -> Example:
 
 def entailment_pair(pick: Pick, easy: bool = False) -> Example:
     label = int(pick.chance(0.5))
-    premise, hypothesis = inference.entailment(pick, label == 0)
+    premise, hypothesis = inference.entailment(pick, label == 0, easy)
     return {"premise": premise, "hypothesis": hypothesis}, label
 
 
@@ -49,7 +49,7 @@ def passage_question(pick: Pick, easy: bool = False, about: str | None = None) -
 
 def word_in_context(pick: Pick, easy: bool = False) -> Example:
     label = int(pick.chance(0.5))
-    word, first, second, _ = scenes.two_uses(pick, bool(label))
+    word, first, second, *_ = scenes.two_uses(pick, bool(label), easy)
     return {"word": word, "sentence1": first, "sentence2": second}, label
 
 

@@ -132,6 +132,9 @@ def nli(pick: Pick, label: int) -> tuple[str, str]:
     return premise, hypothesis
 
 
+#: adjectives that are said of people, in no order
+TRAITS = tuple(sorted({word for pair in lex.OPPOSITES for word in pair}))
+
 # --- who did what: what follows from a verb ---------------------------------------------------------
 
 #: (event of {a} and {b} with a thing {t}; what follows; what does not), three wordings each
@@ -159,28 +162,68 @@ EVENTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
-def entailment(pick: Pick, entailed: bool) -> tuple[str, str]:
-    """A short report and a statement about it that does or does not follow."""
-    event, follows, does_not = pick.item(EVENTS, lambda e: f"event {e[0]}")
+def _event(pick: Pick) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], dict[str, str], str]:
+    """An event, what stands in its slots, and the kind of thing it is about."""
+    event = pick.item(EVENTS, lambda e: f"event {e[0]}")
     a, b, third = (p.name for p in pick.rng.sample(pick.world.people, 3))
     town, other = (t.name for t in pick.rng.sample(pick.world.towns, 2))
     kind = pick.of(("instrument", "tool", "vehicle", "clothing", "jewel"))
     thing = article(pick.word(lex.KINDS[kind]))
-    slots = {"a": a, "b": b, "t": thing, "town": town, "other": other}
+    slots = {"a": a, "b": b, "t": thing, "town": town, "other": other, "third": third}
+    return event, slots, kind
+
+
+def entailment(pick: Pick, entailed: bool, easy: bool = False) -> tuple[str, str]:
+    """A short report and a statement about it that does or does not follow.
+
+    Args:
+        pick: where words come from.
+        entailed: whether it follows.
+        easy: the event alone, and its thing under its own name.
+    """
+    (event, follows, does_not), slots, kind = _event(pick)
     premise = event.format(**slots)
     extra = pick.of(
         (
-            f"it happened in {town} on {pick.of(DAYS)}",
-            f"{third} told the story in {town}",
-            f"{third} saw it on {pick.of(DAYS)}",
+            f"it happened in {slots['town']} on {pick.of(DAYS)}",
+            f"{slots['third']} told the story in {slots['town']}",
+            f"{slots['third']} saw it on {pick.of(DAYS)}",
         )
     )
-    premise = f"{premise} . {extra} ." if pick.chance(0.6) else f"{premise} ."
-    if "{t}" in event and pick.chance(0.4):
+    premise = f"{premise} . {extra} ." if not easy and pick.chance(0.6) else f"{premise} ."
+    if "{t}" in event and not easy and pick.chance(0.4):
         # the thing under the name of its kind: what was given is "a jewel"
         slots["t"] = article(kind) if kind not in ("clothing",) else "some clothing"
-    hypothesis = pick.of(follows if entailed else does_not).format(**slots)
-    return premise, hypothesis
+    return premise, _statement(pick, follows if entailed else does_not, entailed, slots)
+
+
+def _statement(
+    pick: Pick, statements: tuple[str, ...], entailed: bool, slots: dict[str, str]
+) -> str:
+    """One of the statements; of those that do not follow, half are about something else."""
+    if entailed or pick.chance(0.5):
+        return pick.of(statements).format(**slots)
+    if pick.chance(0.5):
+        name = pick.of(("a", "b"))
+        return pick.of(statements).format(**{**slots, name: slots["third"]})
+    about_thing = any("{t}" in statement for statement in statements)
+    elsewhere = [e for e in EVENTS if ("{t}" in e[0]) != about_thing and "{town}" not in e[0]]
+    return pick.of(pick.of(elsewhere)[1]).format(**slots)
+
+
+def role(pick: Pick) -> tuple[str, str, str, str]:
+    """What somebody did or underwent: (report, what is said of that one, who it is, the other)."""
+    while True:
+        (event, follows, _), slots, _ = _event(pick)
+        first, *said = pick.of(follows).split()
+        if "{town}" not in event and first in ("{a}", "{b}"):
+            who, other = ("a", "b") if first == "{a}" else ("b", "a")
+            return (
+                f"{event.format(**slots)} .",
+                " ".join(said).format(**slots),
+                slots[who],
+                slots[other],
+            )
 
 
 # --- questions about a passage -------------------------------------------------------------------------

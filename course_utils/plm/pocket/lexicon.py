@@ -12,7 +12,8 @@ import random
 import zlib
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words(text: str) -> tuple[str, ...]:
+    """The different words of a text, in order."""
     return tuple(dict.fromkeys(text.split()))
 
 
@@ -26,80 +27,80 @@ def shown(word: str, share: float = 0.5) -> bool:
 #: aspect -> (nouns it is said of, praising adjectives, blaming adjectives)
 ASPECTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "food": (
-        _words(
+        words(
             "soup bread cheese fish chicken salad pasta rice cake pie coffee tea stew steak pizza "
             "sandwich dessert breakfast lunch dinner meal noodles curry sauce juice wine"
         ),
-        _words(
+        words(
             "tasty delicious fresh juicy crisp savory flavorful tender fragrant yummy hearty "
             "creamy mouthwatering scrumptious luscious wholesome nourishing succulent zesty "
             "appetizing heavenly exquisite delectable satisfying homemade"
         ),
-        _words(
+        words(
             "bland stale greasy soggy burnt salty sour rotten tasteless undercooked watery "
             "rubbery moldy spoiled lukewarm oily bitter rancid mushy overcooked flavorless "
             "inedible raw sickening gritty"
         ),
     ),
     "service": (
-        _words(
+        words(
             "waiter waitress service staff owner clerk host seller cashier guide manager barber "
             "receptionist driver porter"
         ),
-        _words(
+        words(
             "friendly polite kind helpful attentive patient cheerful welcoming caring courteous "
             "gracious considerate prompt respectful thoughtful warm generous charming obliging "
             "efficient knowledgeable competent sincere gentle hospitable"
         ),
-        _words(
+        words(
             "rude impolite careless grumpy arrogant lazy unfriendly hostile ignorant impatient "
             "clumsy dishonest unhelpful moody insulting cold sloppy incompetent inattentive "
             "annoyed bossy dismissive surly nasty greedy"
         ),
     ),
     "place": (
-        _words(
+        words(
             "room place hall terrace garden lobby kitchen table seat view bathroom decor music "
             "bed balcony entrance courtyard pool stairway"
         ),
-        _words(
+        words(
             "cozy clean bright spacious comfortable tidy peaceful pretty elegant airy stylish "
             "relaxing inviting spotless picturesque lovely serene luxurious homely immaculate "
             "pleasant sunny breezy restful quiet"
         ),
-        _words(
+        words(
             "dirty noisy cramped smelly dusty gloomy shabby filthy stuffy ugly crowded damp "
             "drafty dim messy rundown grimy uncomfortable stained infested dingy neglected "
             "chilly sticky unsafe"
         ),
     ),
     "goods": (
-        _words(
+        words(
             "lamp chair clock kettle radio jacket bag phone camera knife bicycle blanket umbrella "
             "toaster watch printer tent pillow drill keyboard"
         ),
-        _words(
+        words(
             "sturdy reliable durable handy practical sharp solid refined useful accurate "
             "lightweight sleek affordable versatile powerful dependable compact precise waterproof "
             "robust ergonomic smooth silent genuine flawless"
         ),
-        _words(
+        words(
             "flimsy faulty broken useless defective fragile unreliable overpriced scratched "
             "wobbly leaky fake outdated bulky defunct shoddy rusty cracked impractical dented "
             "overheating worthless crooked unusable brittle"
         ),
     ),
     "show": (
-        _words(
+        words(
             "film movie play concert story plot acting song singer novel ending dialogue actor "
             "script show dance opera comedy drama documentary"
         ),
-        _words(
+        words(
             "gripping moving funny touching clever inspiring witty thrilling beautiful brilliant "
             "original entertaining captivating hilarious memorable heartwarming dazzling "
             "fascinating poetic masterful riveting delightful unforgettable imaginative uplifting"
         ),
-        _words(
+        words(
             "dull tedious predictable boring shallow silly confusing pointless tiresome weak lame "
             "amateurish forgettable pretentious monotonous lifeless unfunny painful stupid "
             "disappointing incoherent trite hollow dreary ridiculous"
@@ -108,74 +109,74 @@ ASPECTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
 }
 
 #: words that state a verdict: the label words of sentiment
-VERDICTS_GOOD = _words(
+VERDICTS_GOOD = words(
     "great good wonderful excellent fantastic amazing superb perfect fine nice awesome positive"
 )
-VERDICTS_BAD = _words(
+VERDICTS_BAD = words(
     "terrible bad awful horrible dreadful poor lousy disgusting miserable nasty pathetic negative"
 )
-LIKED = _words("loved liked enjoyed adored admired praised recommended cherished")
-DISLIKED = _words("hated disliked regretted loathed despised criticized avoided detested")
+LIKED = words("loved liked enjoyed adored admired praised recommended cherished")
+DISLIKED = words("hated disliked regretted loathed despised criticized avoided detested")
 
 # --- the four news sections -------------------------------------------------------------------
 
 #: section -> (actors, verbs, objects); the label words are the sections' names
 SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "world": (
-        _words(
+        words(
             "president minister government army parliament king ambassador troops rebels senate "
             "diplomat police refugees mayor queen soldiers voters protesters envoy general"
         ),
-        _words(
+        words(
             "invaded elected condemned arrested negotiated protested ruled voted deported "
             "liberated governed threatened resigned vetoed sanctioned evacuated occupied "
             "denounced pardoned exiled"
         ),
-        _words(
+        words(
             "election treaty border peace war embassy law constitution ceasefire capital summit "
             "crisis prisoners province refuge alliance referendum coup parade territory"
         ),
     ),
     "sports": (
-        _words(
+        words(
             "striker goalkeeper coach champion sprinter boxer referee swimmer runner pitcher "
             "captain cyclist skier wrestler rower gymnast athlete defender teammates fans"
         ),
-        _words(
+        words(
             "scored tackled dribbled sprinted defeated wrestled raced kicked trained outran "
             "qualified punched skated rowed dived juggled drew sidelined lapped served"
         ),
-        _words(
+        words(
             "match goal trophy league medal tournament stadium penalty championship season "
             "marathon score relay final playoff racket ball pitch podium halftime"
         ),
     ),
     "business": (
-        _words(
+        words(
             "bank investor company trader banker factory shareholder broker firm accountant "
             "employer supplier retailer lender executive buyer economist importer landlord startup"
         ),
-        _words(
+        words(
             "invested merged borrowed traded exported profited hired acquired financed leased "
             "auctioned taxed insured budgeted refunded outsourced bankrupted lent paid audited"
         ),
-        _words(
+        words(
             "profit stock market loan price shares debt revenue contract deal budget currency "
             "salary mortgage inflation trade invoice dividend merger wage"
         ),
     ),
     "science": (
-        _words(
+        words(
             "scientist researcher engineer astronomer programmer chemist laboratory biologist "
             "physicist robot inventor geologist satellite software computer professor telescope "
             "mathematician hacker zoologist"
         ),
-        _words(
+        words(
             "discovered invented measured programmed observed tested analyzed computed orbited "
             "decoded launched calculated engineered simulated detected dissected magnified "
             "downloaded digitized theorized"
         ),
-        _words(
+        words(
             "planet gene experiment virus rocket cell internet galaxy atom energy microscope chip "
             "molecule fossil algorithm laser comet vaccine database microbe"
         ),
@@ -186,29 +187,29 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
 
 #: kind -> members; used by inference, definitions, questions
 KINDS: dict[str, tuple[str, ...]] = {
-    "animal": _words(
+    "animal": words(
         "dog cat horse cow sheep goat rabbit fox wolf bear monkey lion tiger donkey pig mouse"
     ),
-    "bird": _words("eagle owl crow duck goose pigeon sparrow parrot hawk swan robin gull"),
-    "fruit": _words("apple pear plum cherry grape peach banana lemon melon mango fig apricot"),
-    "vegetable": _words("carrot onion potato cabbage bean pea tomato turnip spinach leek radish"),
-    "tool": _words("hammer saw axe shovel rake wrench chisel pliers ladder broom scissors brush"),
-    "vehicle": _words("car truck bus van train tram boat ship wagon taxi scooter tractor"),
-    "instrument": _words("violin piano drum guitar flute trumpet harp cello banjo organ fiddle"),
-    "clothing": _words("shirt coat hat scarf dress skirt sweater glove sock boot apron vest"),
-    "flower": _words("rose tulip lily daisy orchid violet poppy sunflower iris jasmine"),
-    "metal": _words("iron gold silver copper steel tin bronze brass lead zinc"),
-    "furniture": _words("sofa desk shelf bench cupboard stool wardrobe dresser couch cabinet"),
-    "weapon": _words("sword spear bow dagger cannon rifle shield arrow lance club"),
-    "building": _words("castle church tower palace barn mill cottage temple bridge warehouse"),
-    "drink": _words("milk beer cider lemonade cocoa whiskey rum soda brandy water"),
-    "jewel": _words("ring necklace bracelet crown brooch pearl diamond ruby earring emerald"),
-    "toy": _words("doll kite puppet marble puzzle yoyo top rattle swing blocks"),
+    "bird": words("eagle owl crow duck goose pigeon sparrow parrot hawk swan robin gull"),
+    "fruit": words("apple pear plum cherry grape peach banana lemon melon mango fig apricot"),
+    "vegetable": words("carrot onion potato cabbage bean pea tomato turnip spinach leek radish"),
+    "tool": words("hammer saw axe shovel rake wrench chisel pliers ladder broom scissors brush"),
+    "vehicle": words("car truck bus van train tram boat ship wagon taxi scooter tractor"),
+    "instrument": words("violin piano drum guitar flute trumpet harp cello banjo organ fiddle"),
+    "clothing": words("shirt coat hat scarf dress skirt sweater glove sock boot apron vest"),
+    "flower": words("rose tulip lily daisy orchid violet poppy sunflower iris jasmine"),
+    "metal": words("iron gold silver copper steel tin bronze brass lead zinc"),
+    "furniture": words("sofa desk shelf bench cupboard stool wardrobe dresser couch cabinet"),
+    "weapon": words("sword spear bow dagger cannon rifle shield arrow lance club"),
+    "building": words("castle church tower palace barn mill cottage temple bridge warehouse"),
+    "drink": words("milk beer cider lemonade cocoa whiskey rum soda brandy water"),
+    "jewel": words("ring necklace bracelet crown brooch pearl diamond ruby earring emerald"),
+    "toy": words("doll kite puppet marble puzzle yoyo top rattle swing blocks"),
 }
 
 #: who is doing it -> (a more general word, a sex or none)
 WORKERS: dict[str, str] = dict.fromkeys(
-    _words(
+    words(
         "cook baker farmer teacher nurse doctor painter tailor fisherman carpenter plumber pilot "
         "sailor judge lawyer singer_ gardener butcher librarian mechanic miner hunter potter "
         "weaver shepherd jeweler chef poet sculptor dentist"
@@ -216,10 +217,8 @@ WORKERS: dict[str, str] = dict.fromkeys(
     "person",
 )
 WORKERS.pop("singer_")
-WORKERS.update(dict.fromkeys(_words("boy son brother uncle grandfather gentleman prince"), "man"))
-WORKERS.update(
-    dict.fromkeys(_words("girl daughter sister aunt grandmother lady princess"), "woman")
-)
+WORKERS.update(dict.fromkeys(words("boy son brother uncle grandfather gentleman prince"), "man"))
+WORKERS.update(dict.fromkeys(words("girl daughter sister aunt grandmother lady princess"), "woman"))
 
 #: doing, its group, the things it is done with; two doings of different groups exclude each other
 DOINGS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -316,8 +315,8 @@ DOINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-OUTDOORS = _words("park garden street beach forest field yard meadow market harbor")
-INDOORS = _words("kitchen office library bedroom museum classroom hospital cellar theater shop")
+OUTDOORS = words("park garden street beach forest field yard meadow market harbor")
+INDOORS = words("kitchen office library bedroom museum classroom hospital cellar theater shop")
 
 #: adjectives that exclude each other
 OPPOSITES: tuple[tuple[str, str], ...] = (

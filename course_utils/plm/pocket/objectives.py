@@ -13,9 +13,17 @@ from course_utils.plm.pocket.batches import IGNORE
 from course_utils.plm.pocket.sizes import Size
 from course_utils.plm.pocket.tokenizer import MAX_LENGTH
 
+#: standard deviation of position embeddings at the start, as a share of the words': what is
+#: learnt about two words then holds wherever they stand
+POSITION = 0.3
+
 
 def build_model(size: Size, vocabulary: int, seed: int) -> nn.Module:
     """A randomly initialised pocket model.
+
+    What a layer adds to its input starts smaller by sqrt(2 L) than other maps, as in GPT-2
+    (Radford et al. 2019, section 2.3): with more layers, words and places are else hard to tell
+    from what random layers make of them.
 
     Args:
         size: its architecture.
@@ -39,7 +47,9 @@ def build_model(size: Size, vocabulary: int, seed: int) -> nn.Module:
             eos_token_id=3,
             pad_token_id=0,
         )
-        return GPT2LMHeadModel(config)
+        model = GPT2LMHeadModel(config)
+        model.transformer.wpe.weight.data.mul_(POSITION)
+        return model
     config = BertConfig(
         vocab_size=vocabulary,
         max_position_embeddings=MAX_LENGTH,
@@ -52,7 +62,12 @@ def build_model(size: Size, vocabulary: int, seed: int) -> nn.Module:
         attention_probs_dropout_prob=0.0,
         pad_token_id=0,
     )
-    return BertForMaskedLM(config)
+    model = BertForMaskedLM(config)
+    model.bert.embeddings.position_embeddings.weight.data.mul_(POSITION)
+    for layer in model.bert.encoder.layer:
+        for branch in (layer.attention.output, layer.output):
+            branch.dense.weight.data.div_(math.sqrt(2 * size.layers))
+    return model
 
 
 def masked_loss(model: BertForMaskedLM, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -65,7 +80,13 @@ def masked_loss(model: BertForMaskedLM, batch: dict[str, torch.Tensor]) -> torch
 
 def causal_loss(model: GPT2LMHeadModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Weighted mean cross-entropy of the next token."""
-    logits = model(input_ids=batch["input_ids"]).logits[:, :-1]  # (B, T-1, V)
+    ids = batch["input_ids"]
+    # padding stands after a text, where no word of the text looks
+    logits = model(
+        input_ids=ids,
+        position_ids=batch["position_ids"],
+        attention_mask=torch.ones_like(ids),
+    ).logits[:, :-1]  # (B, T-1, V)
     weights = batch["weights"][:, 1:].reshape(-1)
     targets = batch["labels"][:, 1:].reshape(-1)
     losses = F.cross_entropy(logits.reshape(len(targets), -1), targets, reduction="none")

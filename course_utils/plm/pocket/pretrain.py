@@ -3,7 +3,7 @@
     course pocket pretrain --model bert-base --seed 0
 
 The documents come in the order of a curriculum (curriculum.py); the learning rate falls to zero
-while the full mix is read.
+while the last of them are read.
 
 Embeddings start as word vectors from counts (word_vectors.py), other weights as N(0, 1/d): at
 BERT's 0.02 models this small stay at chance for millions of tokens.
@@ -15,7 +15,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,13 @@ class Recipe:
     """The settings of a pre-training run.
 
     Attributes:
-        tokens: budget in tokens (padding counts).
+        tokens: read in the full mix (padding counts); each step before it reads a fifth of that
+            at most.
         batch: tokens in a batch.
-        peak: learning rate of a model of width 128; others scale by sqrt(128 / d).
+        peak: learning rate up to a width of 128; wider models' falls as 128 / d (Yang et al.
+            2022).
         warmup: steps in which the learning rate rises, at the start of each stage.
         weight_decay: on matrices.
-        decay_share: share of the budget in which the learning rate falls to zero.
         counted: documents behind the word vectors.
     """
 
@@ -57,7 +58,6 @@ class Recipe:
     peak: float = 5e-4
     warmup: int = 200
     weight_decay: float = 0.01
-    decay_share: float = 0.4
     counted: int = 50_000
 
 
@@ -72,8 +72,8 @@ class Progress:
     cues: list[dict] = field(default_factory=list)
 
 
-def rate(recipe: Recipe, width: int, step: int, done: float) -> float:
-    """Learning rate: warm-up, constant, linear to zero.
+def rate(recipe: Recipe, width: int, step: int, left: float = 1.0) -> float:
+    """Learning rate: warm-up, constant, linear to zero where a stage settles.
 
     Args:
         recipe: the settings.
@@ -81,11 +81,10 @@ def rate(recipe: Recipe, width: int, step: int, done: float) -> float:
         step: counted from the start of the stage. Each stage warms up anew: Adam's estimate of
             the gradients' size is that of documents already learnt, and at full rate the first
             new ones would throw the model back to chance.
-        done: share of the budget spent.
+        left: share of a settling stage that is left.
     """
-    peak = recipe.peak * math.sqrt(128 / width)
-    fall = min(1.0, (1.0 - done) / recipe.decay_share)
-    return peak * min(1.0, (step + 1) / recipe.warmup) * fall
+    peak = recipe.peak * 128 / max(width, 128)
+    return peak * min(1.0, (step + 1) / recipe.warmup) * left
 
 
 def pretrain(
@@ -106,7 +105,7 @@ def pretrain(
         name: a key of SIZES.
         folder: where the transformers folder is written.
         seed: of initialisation, corpus stream and masking.
-        tokens: budget in millions of tokens; the size's own by default.
+        tokens: read in the full mix, in millions; the size's own by default.
         recipe: all settings at once, instead of `tokens`.
         device: "cpu" or "cuda"; CUDA where there is one by default.
         report: show a progress bar.
@@ -136,7 +135,7 @@ class _Run:
         self.tokenizer = save_tokenizer(folder, self.size.causal)
         self.model = build_model(self.size, len(self.tokenizer), seed)
         self.progress, self.smooth = Progress(), math.nan
-        self.stage, self.begun, self.until = 0, 0, 0.0
+        self.stage, self.begun, self.entered, self.until = 0, 0, 0, 0.0
         kept = self._checkpoint()
         if kept is None:
             vectors = word_vectors(
@@ -156,21 +155,20 @@ class _Run:
     def go(self) -> None:
         """Train through the stages that are left."""
         torch.set_flush_denormal(True)
-        with _bar(self.report, self.recipe.tokens, self.progress.tokens) as advance:
+        with _Bar(self.report, self.progress.tokens) as bar:
             for number in range(self.stage, len(CURRICULUM)):
                 if not self.resumed:
                     self._begin(number)
-                self._train_stage(CURRICULUM[number], advance)
+                bar.until(self.until + self.recipe.tokens * _share(CURRICULUM[number + 1 :]))
+                self._train_stage(CURRICULUM[number], bar)
                 self.resumed = False
 
     def _begin(self, number: int) -> None:
-        later = sum(stage.share for stage in CURRICULUM[number + 1 :])
-        self.stage, self.begun = number, self.progress.steps
-        self.until = self.progress.tokens + CURRICULUM[number].share * self.recipe.tokens
-        if number >= len(CURRICULUM) - 2:  # what the gates saved goes to the full mix
-            self.until = self.recipe.tokens * (1 - later)
+        stage, self.stage = CURRICULUM[number], number
+        self.begun, self.entered = self.progress.steps, self.progress.tokens
+        self.until = self.entered + stage.share * self.recipe.tokens
 
-    def _train_stage(self, stage: Stage, advance: Any) -> None:
+    def _train_stage(self, stage: Stage, bar: _Bar) -> None:
         stream = self._batches(stage)
         for _ in range(self.progress.steps - self.begun):  # read before the break
             next(stream)
@@ -179,7 +177,9 @@ class _Run:
         while self.progress.tokens < self.until:
             before = self.progress.tokens
             self._step(next(stream))
-            advance(self.progress.tokens - before, f"stage {self.stage + 1} loss {self.smooth:.2f}")
+            bar.step(
+                self.progress.tokens - before, f"stage {self.stage + 1} loss {self.smooth:.2f}"
+            )
             now = time.perf_counter()
             self.progress.seconds += now - clock
             clock = now
@@ -195,9 +195,11 @@ class _Run:
     def _step(self, batch: dict[str, torch.Tensor]) -> None:
         batch = {k: v.to(self.device) for k, v in batch.items()}
         spent = batch["input_ids"].numel()
-        done = self.progress.tokens / self.recipe.tokens
+        left = 1.0
+        if CURRICULUM[self.stage].settle:
+            left = max(0.0, (self.until - self.progress.tokens) / (self.until - self.entered))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.recipe, self.size.width, self.progress.steps - self.begun, done)
+            group["lr"] = rate(self.recipe, self.size.width, self.progress.steps - self.begun, left)
         # bf16 pays from a width of about 160 on processors and GPUs that have it
         half = self.size.width >= 160
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
@@ -214,7 +216,9 @@ class _Run:
     def _measure(self, stage: Stage) -> bool:
         """Note the cues' accuracies; whether the stage's gate is passed."""
         only = [stage.gate] if stage.gate else None
-        measured = cue_accuracies(self.model, self.tokenizer, easy=stage.easy, only=only)
+        measured = cue_accuracies(
+            self.model, self.tokenizer, easy=stage.easy, few=stage.few, only=only
+        )
         at = self.progress.tokens
         self.progress.losses.append((at, round(self.smooth, 4)))
         self.progress.cues.append({"tokens": at, "stage": self.stage + 1, **measured})
@@ -225,12 +229,12 @@ class _Run:
 
     def _batches(self, stage: Stage) -> Iterator[dict[str, torch.Tensor]]:
         number, batch = self.stage, self.recipe.batch
-        stream = documents(
-            make_world(), 1000 * (self.seed + 1) + number, stage.easy, stage.genres()
-        )
+        world = make_world().few() if stage.few else make_world()
+        stream = documents(world, 1000 * (self.seed + 1) + number, stage.easy, stage.genres())
         encoder, seed = Encoder(self.tokenizer), self.seed + number
         if self.size.causal:
-            return causal_batches(stream, encoder, stage.cue_weight, 2 * batch, seed)
+            shifted = stage.masking.shifted
+            return causal_batches(stream, encoder, stage.cue_weight, 2 * batch, seed, shifted)
         return masked_batches(stream, encoder, stage.masking, batch, seed)
 
     def _keep(self) -> None:
@@ -239,7 +243,7 @@ class _Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
-            "run": {n: getattr(self, n) for n in ("stage", "begun", "until", "smooth")},
+            "run": {n: getattr(self, n) for n in ("stage", "begun", "entered", "until", "smooth")},
         }
         half_written = self.folder / f"{CHECKPOINT}.tmp"
         torch.save(state, half_written)
@@ -265,27 +269,29 @@ class _Run:
             setattr(self, name, value)
 
 
-class _bar:
-    """A progress bar over tokens, or nothing."""
+def _share(stages: Sequence[Stage]) -> float:
+    return sum(stage.share for stage in stages)
 
-    def __init__(self, show: bool, total: float, done: int) -> None:
+
+class _Bar:
+    """A progress bar over tokens; its end comes nearer whenever a stage ends early."""
+
+    def __init__(self, show: bool, done: int) -> None:
         from tqdm.auto import tqdm
 
         self.bar = tqdm(
-            total=int(total),
-            initial=done,
-            unit="tok",
-            unit_scale=True,
-            disable=not show,
-            mininterval=5,
+            total=done, initial=done, unit="tok", unit_scale=True, disable=not show, mininterval=5
         )
 
-    def __enter__(self):
-        return self.step
+    def __enter__(self) -> _Bar:
+        return self
+
+    def until(self, total: float) -> None:
+        self.bar.total = int(total)
 
     def step(self, tokens: int, text: str) -> None:
-        self.bar.update(tokens)
         self.bar.set_postfix_str(text, refresh=False)
+        self.bar.update(tokens)
 
     def __exit__(self, *exc: object) -> None:
         self.bar.close()

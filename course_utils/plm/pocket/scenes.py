@@ -74,10 +74,11 @@ def article(word: str) -> str:
 
 
 def review(pick: Pick, positive: bool, domain: str | None = None, clauses: int = 2) -> str:
-    """A review of one clause or of about two; its last main clause carries the verdict.
+    """A review of one clause or of up to three.
 
-    A contrast ("although the soup was stale , the waiter was kind") and a negation ("not stale")
-    make the single word unreliable.
+    A contrast ("although the soup was stale , the waiter was kind": the main clause decides), a
+    mixed one (two clauses against one), a negation ("not stale") and a disappointed or surpassed
+    expectation make the single word unreliable.
     """
     aspects = DOMAIN_ASPECTS[domain or pick.of(DOMAINS)]
     if clauses == 1:
@@ -85,17 +86,22 @@ def review(pick: Pick, positive: bool, domain: str | None = None, clauses: int =
     parts = []
     if pick.chance(0.35):
         parts.append(_visit(pick))
+
+    def said(good: bool) -> str:
+        return _praise(pick, good, aspects)
+
     shape = pick.rng.random()
     if shape < 0.30:
-        first, second = _praise(pick, not positive, aspects), _praise(pick, positive, aspects)
+        first, second = said(not positive), said(positive)
         parts.append(pick.of((f"{first} , but {second} .", f"although {first} , {second} .")))
-        if pick.chance(0.25):
-            parts.append(f"{_praise(pick, positive, aspects)} .")
-    elif shape < 0.65:
-        first, second = _praise(pick, positive, aspects), _praise(pick, positive, aspects)
-        parts.append(f"{first} and {second} .")
+    elif shape < 0.55:  # two against one
+        verdicts = [positive, positive, not positive]
+        pick.rng.shuffle(verdicts)
+        parts += [f"{said(good)} ." for good in verdicts]
+    elif shape < 0.75:
+        parts.append(f"{said(positive)} and {said(positive)} .")
     else:
-        parts.append(f"{_praise(pick, positive, aspects)} .")
+        parts.append(f"{said(positive)} .")
     return " ".join(parts)
 
 
@@ -103,9 +109,14 @@ def _praise(pick: Pick, positive: bool, aspects: Sequence[str]) -> str:
     nouns, good, bad = lex.ASPECTS[pick.of(aspects)]
     noun = pick.of(nouns)
     shape = pick.rng.random()
-    if shape < 0.14:
+    if shape < 0.07:
+        expected = article(pick.word(bad if positive else good))
+        return f"{pick.of(('i', 'we'))} expected {expected} {noun} and " + pick.of(
+            ("got something else", "found the opposite")
+        )
+    if shape < 0.16:
         return f"the {noun} was not {pick.word(bad if positive else good)}"
-    if shape < 0.26:
+    if shape < 0.28:
         verb = pick.word(lex.LIKED if positive else lex.DISLIKED)
         return f"{pick.of(('i', 'we'))} {verb} the {noun}"
     adjective = pick.word(good if positive else bad)
@@ -137,7 +148,9 @@ def news(pick: Pick, section: str, headline: bool = False) -> str:
     """One or two sentences of a section, at times with a word from another section in them."""
     actors, verbs, objects = lex.SECTIONS[section]
     other = pick.of([s for s in lex.SECTIONS if s != section])
-    stray_actor, stray_object = pick.chance(0.25), pick.chance(0.35)
+    # one of the two at most: a person could not tell otherwise
+    stray = pick.rng.random()
+    stray_actor, stray_object = stray < 0.35, 0.35 <= stray < 0.75
     actor = pick.word(lex.SECTIONS[other][0] if stray_actor else actors)
     thing = pick.word(lex.SECTIONS[other][2] if stray_object else objects)
     verb = pick.word(verbs)
@@ -188,18 +201,26 @@ def cause_and_effect(pick: Pick) -> tuple[str, str, str, str]:
 # --- senses ---------------------------------------------------------------------------------------
 
 
-def two_uses(pick: Pick, same: bool) -> tuple[str, str, str, str]:
-    """A word, two sentences with it in the same or in different senses, the first one's gloss."""
+def two_uses(pick: Pick, same: bool, easy: bool = False) -> tuple[str, str, str, str, str]:
+    """A word, two sentences with it in the same or in different senses, and their glosses.
+
+    Args:
+        pick: where words come from.
+        same: whether the senses are the same.
+        easy: the sentences alone, without who said them or when.
+    """
     word = pick.item(list(lex.SENSES), lambda w: f"sense {w}")
     senses = list(lex.SENSES[word])
     pick.rng.shuffle(senses)
-    gloss, contexts = senses[0]
+    (gloss, contexts), (other, other_contexts) = senses
     if same:
         first, second = pick.rng.sample(contexts, 2)
     else:
-        first, second = pick.of(contexts), pick.of(senses[1][1])
-    first, second = (_told_by(pick, s.replace("___", word)) for s in (first, second))
-    return word, first, second, gloss
+        first, second = pick.of(contexts), pick.of(other_contexts)
+    first, second = (s.replace("___", word) for s in (first, second))
+    if not easy:
+        first, second = _told_by(pick, first), _told_by(pick, second)
+    return word, first, second, gloss, gloss if same else other
 
 
 def _told_by(pick: Pick, sentence: str) -> str:

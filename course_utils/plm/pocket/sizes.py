@@ -14,7 +14,7 @@ class Size:
         layers: number of Transformer layers L.
         heads: attention heads.
         causal: GPT-2's architecture rather than BERT's.
-        tokens: tokens of pre-training, in millions.
+        tokens: read in the full mix at the end of pre-training, in millions.
     """
 
     width: int
@@ -25,8 +25,8 @@ class Size:
 
 
 SIZES: dict[str, Size] = {
-    "pocket-bert-tiny": Size(48, 2, 4, False, 16),
-    "pocket-bert-base": Size(128, 4, 4, False, 12),
+    "pocket-bert-tiny": Size(48, 2, 4, False, 25),
+    "pocket-bert-base": Size(128, 4, 4, False, 10),
     "pocket-bert-large": Size(256, 6, 8, False, 8),
-    "pocket-gpt2": Size(160, 6, 5, True, 10),
+    "pocket-gpt2": Size(160, 6, 5, True, 8),
 }

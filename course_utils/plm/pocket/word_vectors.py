@@ -29,6 +29,9 @@ COUNTED = (
 )  # fmt: skip
 
 
+OWN = 0.5  # length of a word's random part; the part from counts has length 1
+
+
 def word_vectors(
     world: World, encoder: Encoder, width: int, *, seed: int = 0, sample: int = 50_000
 ) -> torch.Tensor:
@@ -57,8 +60,15 @@ def word_vectors(
     rotation, _ = torch.linalg.qr(torch.randn(width, width, generator=generator))
     embedding = embedding.float() @ rotation
     unseen = torch.from_numpy(together.sum(1) == 0)
-    embedding[unseen] = torch.randn(int(unseen.sum()), width, generator=generator)
-    return embedding / embedding.norm(dim=1, keepdim=True)
+    embedding[unseen] = 0.0
+    # words of one context have one vector; a part of their own tells them apart
+    own = torch.randn(embedding.shape, generator=generator)
+    embedding = _unit(embedding) + OWN * _unit(own)
+    return _unit(embedding)
+
+
+def _unit(vectors: torch.Tensor) -> torch.Tensor:
+    return vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-8)
 
 
 def _ppmi(together: np.ndarray) -> np.ndarray:

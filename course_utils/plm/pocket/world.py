@@ -7,7 +7,7 @@ holds in all of them: the world can be learnt.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from course_utils.plm.pocket import lexicon as lex
 
@@ -76,6 +76,10 @@ class World:
             person = rng.choice(self.people)
             if sex in (None, person.sex):
                 return person
+
+    def few(self, count: int = 8) -> World:
+        """The same world with its first people only."""
+        return replace(self, people=self.people[:count])
 
 
 def make_world(seed: int = 0) -> World:

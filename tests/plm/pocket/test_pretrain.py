@@ -12,12 +12,14 @@ from course_utils.errors import CourseError
 from course_utils.plm import load_plm
 from course_utils.plm.names import POCKET_MODELS, pocket_folder
 from course_utils.plm.pocket import pretrain as pretraining
+from course_utils.plm.pocket.corpus import GENRES
 from course_utils.plm.pocket.cues import cue_accuracies
 from course_utils.plm.pocket.curriculum import CURRICULUM
 from course_utils.plm.pocket.objectives import build_model
 from course_utils.plm.pocket.pretrain import CHECKPOINT, Recipe, pretrain, rate
 from course_utils.plm.pocket.sizes import SIZES
 from course_utils.plm.pocket.tokenizer import build_tokenizer
+from course_utils.plm.pocket.world import make_world
 from course_utils.tasks import load_task
 
 SHIPPED = [name for name in POCKET_MODELS if (pocket_folder(name) / "model.safetensors").exists()]
@@ -41,21 +43,69 @@ def test_sizes_are_as_announced(name, low, high):
     assert low < sum(p.numel() for p in model.parameters()) < high
 
 
-def test_the_curriculum_spends_the_budget():
-    assert sum(stage.share for stage in CURRICULUM) == pytest.approx(1.0)
+def test_the_full_mix_reads_the_announced_tokens():
+    mix = [stage for stage in CURRICULUM if stage.gate is None]
+    assert sum(stage.share for stage in mix) == pytest.approx(1.0)
+    assert mix == list(CURRICULUM[-len(mix) :])
+    assert [stage.settle for stage in CURRICULUM].index(True) == len(CURRICULUM) - 1
+
+
+def test_every_step_rehearses_all_before_it():
+    read: set[str] = set()
+    for stage in CURRICULUM:
+        if stage.gate is None:
+            assert stage.genres() is None
+            continue
+        assert set(stage.rehearse) - set(stage.focus) == read - set(stage.focus), stage
+        assert set(stage.parts) <= read, stage
+        shares = stage.genres()
+        assert set(shares) <= set(GENRES)
+        fresh = [name for name in stage.focus if name not in read]
+        if fresh and read:
+            assert sum(shares[name] for name in fresh) == pytest.approx(sum(shares.values()) / 2)
+        read |= set(stage.focus)
+
+
+def test_few_people_are_a_part_of_all():
+    world, few = make_world(), make_world().few(8)
+    assert few.people == world.people[:8]
+    assert few.towns == world.towns
+
+
+def test_positions_start_small():
+    """What is learnt about two words then holds wherever they stand."""
+    bert = build_model(SIZES["pocket-bert-tiny"], 500, 0)
+    gpt = build_model(SIZES["pocket-gpt2"], 500, 0)
+    for words, positions in (
+        (bert.bert.embeddings.word_embeddings, bert.bert.embeddings.position_embeddings),
+        (gpt.transformer.wte, gpt.transformer.wpe),
+    ):
+        assert positions.weight.std() < 0.5 * words.weight.std()
 
 
 def test_learning_rate_rises_stays_and_falls_to_zero():
     recipe = Recipe(tokens=1e6)
-    assert rate(recipe, 128, 0, 0.0) == pytest.approx(recipe.peak / recipe.warmup)
-    assert rate(recipe, 128, 1000, 0.3) == pytest.approx(recipe.peak)
-    assert rate(recipe, 128, 1000, 1.0) == 0
-    assert rate(recipe, 32, 1000, 0.3) == pytest.approx(2 * recipe.peak)
+    assert rate(recipe, 128, 0) == pytest.approx(recipe.peak / recipe.warmup)
+    assert rate(recipe, 128, 1000) == pytest.approx(recipe.peak)
+    assert rate(recipe, 128, 1000, left=0.0) == 0
+    assert rate(recipe, 32, 1000) == pytest.approx(recipe.peak)
+    assert rate(recipe, 512, 1000) == pytest.approx(recipe.peak / 4)
+
+
+@pytest.mark.parametrize("name", list(SIZES))
+def test_deeper_models_add_less_per_layer_at_the_start(name):
+    size = SIZES[name]
+    weights = build_model(size, 500, 0).state_dict()
+    ends = ("attention.output.dense.weight", "output.dense.weight", "c_proj.weight")
+    added = [w.std().item() for key, w in weights.items() if key.endswith(ends)]
+    assert len(added) == 2 * size.layers
+    for std in added:
+        assert std == pytest.approx((size.width * 2 * size.layers) ** -0.5, rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["pocket-bert-tiny", "pocket-gpt2"])
 def test_a_run_repeats_itself_and_loads(tmp_path, name):
-    recipe = Recipe(tokens=12_000, counted=300)
+    recipe = Recipe(tokens=3_000, counted=300)
     for folder in ("first", "again"):
         pretrain(name, tmp_path / folder, recipe=recipe, device="cpu", report=False)
     first, again = (load_file(tmp_path / f / "model.safetensors") for f in ("first", "again"))
@@ -70,7 +120,7 @@ def test_a_run_repeats_itself_and_loads(tmp_path, name):
 
 
 def test_a_broken_run_goes_on_and_ends_the_same(tmp_path, monkeypatch):
-    recipe = Recipe(tokens=12_000, counted=300)
+    recipe = Recipe(tokens=3_000, counted=300)
     pretrain("pocket-bert-tiny", tmp_path / "whole", recipe=recipe, device="cpu", report=False)
     monkeypatch.setattr(pretraining, "CHECKPOINT_SECONDS", 0)
     step, steps = pretraining._Run._step, []

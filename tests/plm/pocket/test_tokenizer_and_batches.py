@@ -77,7 +77,7 @@ def test_masking_hits_cues_and_others_at_their_rates(tokenizer, stream):
             break
     expected = (0.5 * cues + 0.1 * (words - cues)) / words
     assert guessed / seen == pytest.approx(expected, rel=0.15)
-    assert 0.8 < masked / guessed < 1
+    assert 0.8 < masked / guessed < 1  # every cue, 80 % of the others
 
 
 def test_a_document_is_guessed_back_to_itself(tokenizer):
@@ -99,12 +99,49 @@ def test_a_document_is_guessed_back_to_itself(tokenizer):
         assert kinds[:second].sum() == 0
 
 
-def test_causal_rows_are_full_and_cues_weigh_more(tokenizer):
+def test_cues_weigh_more(tokenizer):
     document = Document("x", "the soup was <tasty> .")
-    batch = next(
-        causal_batches(itertools.repeat(document), Encoder(tokenizer), 5.0, 128, 0, length=64)
-    )
-    assert batch["input_ids"].shape == (2, 64)
-    tokens = tokenizer.convert_ids_to_tokens(batch["input_ids"][0])[:7]
+    batch = next(causal_batches(itertools.repeat(document), Encoder(tokenizer), 5.0, 128, 0))
+    tokens = tokenizer.convert_ids_to_tokens(batch["input_ids"][0])
     assert tokens == ["[CLS]", "the", "soup", "was", "tasty", ".", "[SEP]"]
-    assert batch["weights"][0, :7].tolist() == [0.0, 1.0, 1.0, 1.0, 5.0, 1.0, 1.0]
+    assert batch["weights"][0].tolist() == [0.0, 1.0, 1.0, 1.0, 5.0, 1.0, 1.0]
+
+
+def test_a_shifted_batch_starts_at_any_position(tokenizer):
+    document = Document("x", "the soup was <tasty> .")
+    stream = itertools.repeat(document)
+    masked = masked_batches(stream, Encoder(tokenizer), Masking(1.0, 0.0, 0.5), 64, 0, window=8)
+    causal = causal_batches(stream, Encoder(tokenizer), 5.0, 64, 0, shifted=0.5)
+    for batches in (masked, causal):
+        starts = []
+        for batch in itertools.islice(batches, 60):
+            places = batch["position_ids"]
+            assert (places.diff(dim=1) == 1).all()
+            assert places.max() < 256
+            starts.append(int(places[0, 0]))
+        assert 15 < starts.count(0) < 45
+        assert len(set(starts)) > 10
+
+
+def test_each_document_has_a_causal_row_of_its_own(tokenizer):
+    documents = [Document("x", "the soup was <tasty> ."), Document("x", "it <rained> .")]
+    batch = next(causal_batches(iter(documents), Encoder(tokenizer), 5.0, 128, 0))
+    rows = dict(zip(batch["input_ids"].sum(1).tolist(), range(2), strict=True))
+    assert len(rows) == 2
+    for row in range(2):
+        ids, weights = batch["input_ids"][row], batch["weights"][row]
+        padding = ids == tokenizer.pad_token_id
+        assert (weights[padding] == 0).all()
+        assert weights[~padding].max() == 5
+        tokens = tokenizer.convert_ids_to_tokens(ids[~padding])
+        assert tokens[0] == "[CLS]"
+        assert tokens[-1] == "[SEP]"
+        assert "".join(tokens).count("[SEP]") == 1
+
+
+def test_a_batch_always_has_something_to_guess(tokenizer):
+    """The mean over nothing is no number."""
+    documents = itertools.repeat(Document("x", "it <rained> ."))
+    batches = masked_batches(documents, Encoder(tokenizer), Masking(0.2, 0.0), 8, 0, window=16)
+    for batch in itertools.islice(batches, 30):
+        assert (batch["labels"] != IGNORE).any()

@@ -145,6 +145,103 @@ def test_pronouns_mean_what_the_schema_says(world):
             assert meant == (inner if why in ("big", "large", "wide", "long", "thick") else outer)
 
 
+def test_two_clauses_outvote_one(world):
+    good = {w for _, g, _ in lexicon.ASPECTS.values() for w in g}
+    bad = {w for _, _, b in lexicon.ASPECTS.values() for w in b}
+    pick = Pick(random.Random(2), world)
+    plainly = r"the \w+ was (\w+) \."
+    found = 0
+    for _ in range(3000):
+        text = scenes.review(pick, positive=False)
+        match = re.fullmatch(" ".join([plainly] * 3), text)
+        if match and set(match.groups()) <= good | bad:
+            assert len(set(match.groups()) & bad) >= 2
+            found += 1
+    assert found > 10
+
+
+def test_at_most_one_word_of_a_short_report_strays(world):
+    sections = {
+        w: name for name, lists in lexicon.SECTIONS.items() for words in lists for w in words
+    }
+    shared = [
+        w for w in sections if sum(w in ws for ls in lexicon.SECTIONS.values() for ws in ls) > 1
+    ]
+    pick = Pick(random.Random(2), world)
+    found = 0
+    for _ in range(500):
+        text = scenes.news(pick, "sports")
+        match = re.fullmatch(r"in \w+ the (\w+) (\w+) because of the (\w+) \.", text)
+        if match and not set(match.groups()) & set(shared):
+            assert [sections[w] for w in match.groups()].count("sports") >= 2
+            found += 1
+    assert found > 10
+
+
+def test_what_does_not_follow_is_not_said_to_follow(world):
+    """Every statement of the second kind differs from all that follow from its report."""
+    pick = Pick(random.Random(4), world)
+    for _ in range(1500):
+        premise, hypothesis = inference.entailment(pick, entailed=False, easy=True)
+        for event, follows, _ in inference.EVENTS:
+            pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(event)) + r" \."
+            match = re.fullmatch(pattern, premise)
+            if match and "town" not in match.groupdict():
+                assert hypothesis not in [f.format(**match.groupdict()) for f in follows]
+
+
+def test_a_part_in_an_event_is_the_right_ones(world):
+    pick = Pick(random.Random(4), world)
+    found = 0
+    for _ in range(600):
+        report, said, who, other = inference.role(pick)
+        match = re.fullmatch(r"(\w+) bought (an? \w+) from (\w+) \.", report)
+        if match:
+            buyer, thing, seller = match.groups()
+            right = (seller, buyer) if said == f"sold {thing}" else (buyer, seller)
+            assert (who, other) == right
+            found += 1
+        assert {who, other} <= set(report.split())
+    assert found > 10
+
+
+@pytest.mark.parametrize("genre", ["referent by place", "role by place"])
+def test_the_verdict_compares_two_places(world, genre):
+    """Yes where the candidate's place is the place of who is meant, no elsewhere."""
+    pick = Pick(random.Random(6), world)
+    verdicts = []
+    for _ in range(300):
+        cues = re.findall(r"<(\w+)>", GENRES[genre][0](pick, True))
+        first, second, verdict = cues
+        assert {first, second} <= {"first", "second"}
+        assert verdict == ("yes" if first == second else "no")
+        verdicts.append(verdict)
+    assert 100 < verdicts.count("yes") < 200
+
+
+def test_places_are_those_of_the_text(world):
+    pick = Pick(random.Random(7), world)
+    for _ in range(200):
+        listed, said = GENRES["order"][0](pick, True).split(" . ", 1)
+        name, place = re.fullmatch(r"(\w+) is the <(\w+)> \.", said).groups()
+        assert listed.split(" , ").index(name) == ("first", "second", "third").index(place)
+
+
+def test_marks_are_guessed_where_the_text_tells_them(world):
+    """In a mapping a mark is a cue if its group has been shown, and means that group all along."""
+    pick = Pick(random.Random(3), world)
+    groups = [set(words) for words in lexicon.KINDS.values()]
+    groups += [set(side) for _, *sides in lexicon.ASPECTS.values() for side in sides]
+    for _ in range(200):
+        meant = {}
+        for pair in GENRES["mapping"][0](pick, True).removesuffix(" .").split(" / "):
+            word, _, mark = pair.split()
+            assert mark.startswith("<") is (mark.strip("<>") in meant)
+            candidates = [g for g in groups if word in g]
+            known = meant.setdefault(mark.strip("<>"), candidates)
+            assert any(g in known for g in candidates)
+
+
 @pytest.mark.parametrize("task", EXAMPLES)
 def test_labels_are_balanced(world, task):
     pick = Pick(random.Random(0), world)
