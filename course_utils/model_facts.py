@@ -7,19 +7,15 @@ what is trained in it, and how long a text may be.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from course_utils.errors import CourseError
 from course_utils.tasks.task import Task
-
-PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
 def plain(model: Any) -> Any:
@@ -67,30 +63,6 @@ def _positions_taken(model: Any) -> int:
             return int(getattr(method, "extra_tokens", 0))
         model = next((m for n in ("model", "plm") if (m := getattr(model, n, None))), None)
     return 0
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """The device of the model's first parameter."""
-    return next(model.parameters()).device
-
-
-def choose_precision(device: torch.device, asked: str = "auto") -> str:
-    """ "auto": bfloat16 on GPUs that have it (sm_80 on), float16 on others, float32 on a CPU."""
-    if asked not in PRECISIONS:
-        raise CourseError(f"precision {asked!r}: expected one of {', '.join(PRECISIONS)}.")
-    if asked != "auto":
-        return asked
-    if device.type != "cuda":
-        return "float32"
-    return "bfloat16" if torch.cuda.get_device_capability(device)[0] >= 8 else "float16"
-
-
-def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """16-bit arithmetic where the precision asks for it; parameters stay as they are."""
-    chosen = choose_precision(device, precision)
-    if chosen == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, chosen))
 
 
 def method_of(model: nn.Module) -> tuple[str, dict[str, Any]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
+import torch
 from torch import nn
 
+from course_utils.device import PRECISIONS, choose_precision
 from course_utils.errors import CourseError
-from course_utils.model_facts import PRECISIONS, method_of, plain
+from course_utils.model_facts import method_of, plain
 
 SCHEDULES = {
     "linear": "linear",
@@ -22,9 +25,16 @@ MOST_SCORES = 12  # dev evaluations in one training, unless asked for otherwise
 # Full fine-tuning wants less the larger the PLM; small modules on a frozen PLM want more.
 SIZES = (12e6, 60e6, 200e6, math.inf)
 LEARNING_RATES: dict[str, tuple[float, ...]] = {
-    "FullFineTuning": (5e-4, 1e-4, 3e-5, 1e-5),
+    "FullFineTuning": (2e-4, 1e-4, 3e-5, 1e-5),
     "HeadOnly": (3e-3, 3e-3, 1e-3, 1e-3),
+    "TopLayers": (5e-4, 1e-4, 3e-5, 1e-5),
+    "Houlsby": (3e-3, 1e-3, 3e-4, 3e-4),
+    "Pfeiffer": (3e-3, 1e-3, 1e-4, 1e-4),
+    "ParallelAdapter": (1e-3, 5e-4, 1e-4, 1e-4),
+    "AdapterBias": (3e-3, 1e-3, 1e-4, 1e-4),
+    "BitFit": (3e-3, 3e-3, 1e-3, 1e-3),
     "LoRA": (3e-3, 3e-3, 5e-4, 3e-4),
+    "IA3": (1e-2, 5e-3, 3e-3, 3e-3),
     "SoftPrompt": (1e-2, 1e-2, 1e-2, 5e-3),
 }
 OTHER_METHODS = (3e-3, 1e-3, 5e-4, 3e-4)
@@ -104,6 +114,38 @@ class TrainSettings:
             evaluate_every=every,
             learning_rate=self.learning_rate or default_learning_rate(model),
         )
+
+
+def trainer_arguments(settings: TrainSettings, folder: str) -> Any:
+    """Filled settings as transformers' TrainingArguments; what the kit does itself is off."""
+    from transformers import TrainingArguments
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = choose_precision(device, settings.precision)
+    return TrainingArguments(
+        output_dir=folder,
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        warmup_steps=math.ceil(settings.warmup * settings.steps),
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type=SCHEDULES[settings.schedule],
+        max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed,
+        fp16=precision == "float16",
+        bf16=precision == "bfloat16",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=device.type == "cuda",
+        label_names=["labels"],
+        ddp_find_unused_parameters=False,
+    )
 
 
 def updates_per_epoch(settings: TrainSettings, examples: int, processes: int = 1) -> int:

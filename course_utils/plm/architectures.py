@@ -1,4 +1,4 @@
-"""Where a Transformer can be changed: the sites of its layers, written down per architecture.
+"""Where a Transformer can be changed: the sites of its layers.
 
 Every layer of every Transformer does the same few things, under different names:
 
@@ -6,9 +6,9 @@ Every layer of every Transformer does the same few things, under different names
     f = ffn_out(activation(ffn_in(x)))                                      x ← x + f
 
 with a norm before or after each addition. A *site* is one of these maps; a tuning method is a
-small module placed at a site. The tables below name the module behind each site, so that methods
-never search parameter names for substrings (which finds too much: "output.dense" is two different
-modules of a BERT layer).
+small module placed at a site. The tables of `layer_paths` name the module behind each site, so that
+methods never search parameter names for substrings (which finds too much: "output.dense" is two
+different modules of a BERT layer).
 
 Three things differ between architectures and are hidden here:
 * GPT-2 stores its maps as `Conv1D`, whose weight is (in, out), the transpose of `nn.Linear`'s.
@@ -25,6 +25,17 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from course_utils.errors import CourseError, unknown_name
+from course_utils.plm.layer_paths import (
+    DECODERS,
+    ENCODER_DECODERS,
+    ENCODERS,
+    FROM_PADDING,
+    SUPPORTED,
+    Block,
+    Stack,
+    refusal,
+    t5_stack,
+)
 
 ROLES = ("query", "key", "value", "attention_output", "ffn_in", "ffn_out")
 """What a site does in its layer; the names methods take in `sites=(...)`."""
@@ -147,6 +158,11 @@ class Sites:
     hidden_size: int
     max_positions: int | None
 
+    @property
+    def post_norm(self) -> bool:
+        """Whether a block is norm(x + block(x)), as in BERT, and not x + block(norm(x))."""
+        return self.architecture in ENCODERS
+
     def at(self, *roles: str) -> tuple[Site, ...]:
         """All sites with one of these roles, layer by layer; "embeddings" is allowed here."""
         found = [site for layer in self.layers for role in roles if role in ROLES
@@ -163,129 +179,6 @@ class Sites:
 
     def __len__(self) -> int:
         return len(self.layers)
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Paths inside one layer. `fused` names the module holding query, key and value together."""
-
-    output: str
-    end: str
-    query: str = ""
-    key: str = ""
-    value: str = ""
-    fused: str = ""
-
-
-@dataclass(frozen=True)
-class _Stack:
-    """Paths inside one stack of layers."""
-
-    layers: str
-    attention: _Block
-    ffn_in: str
-    ffn_out: str
-    ffn_end: str
-    layer_norms: tuple[str, ...]
-    outer_norms: tuple[str, ...]
-    embeddings: str
-    ffn_gate: str = ""
-    cross: _Block | None = None
-
-
-_BERT = _Stack(
-    layers="encoder.layer",
-    attention=_Block(
-        query="attention.self.query",
-        key="attention.self.key",
-        value="attention.self.value",
-        output="attention.output.dense",
-        end="attention.output.dropout",
-    ),
-    ffn_in="intermediate.dense",
-    ffn_out="output.dense",
-    ffn_end="output.dropout",
-    layer_norms=("attention.output.LayerNorm", "output.LayerNorm"),
-    outer_norms=("embeddings.LayerNorm",),
-    embeddings="embeddings.word_embeddings",
-)
-
-_GPT2 = _Stack(
-    layers="h",
-    attention=_Block(fused="attn.c_attn", output="attn.c_proj", end="attn.resid_dropout"),
-    ffn_in="mlp.c_fc",
-    ffn_out="mlp.c_proj",
-    ffn_end="mlp.dropout",
-    layer_norms=("ln_1", "ln_2"),
-    outer_norms=("ln_f",),
-    embeddings="wte",
-)
-
-_LLAMA = _Stack(
-    layers="layers",
-    attention=_Block(
-        query="self_attn.q_proj",
-        key="self_attn.k_proj",
-        value="self_attn.v_proj",
-        output="self_attn.o_proj",
-        end="self_attn.o_proj",
-    ),
-    ffn_in="mlp.up_proj",
-    ffn_gate="mlp.gate_proj",
-    ffn_out="mlp.down_proj",
-    ffn_end="mlp.down_proj",
-    layer_norms=("input_layernorm", "post_attention_layernorm"),
-    outer_norms=("norm",),
-    embeddings="embed_tokens",
-)
-
-
-def _t5_block(place: str, name: str) -> _Block:
-    return _Block(
-        query=f"{place}.{name}.q",
-        key=f"{place}.{name}.k",
-        value=f"{place}.{name}.v",
-        output=f"{place}.{name}.o",
-        end=f"{place}.dropout",
-    )
-
-
-def _t5_stack(*, decoder: bool, gated: bool) -> _Stack:
-    """T5 and its version 1.1 with a gated FFN; the FFN comes after cross-attention in a decoder."""
-    ffn = "layer.2" if decoder else "layer.1"
-    norms = tuple(f"layer.{i}.layer_norm" for i in range(3 if decoder else 2))
-    return _Stack(
-        layers="block",
-        attention=_t5_block("layer.0", "SelfAttention"),
-        cross=_t5_block("layer.1", "EncDecAttention") if decoder else None,
-        ffn_in=f"{ffn}.DenseReluDense.{'wi_1' if gated else 'wi'}",
-        ffn_gate=f"{ffn}.DenseReluDense.wi_0" if gated else "",
-        ffn_out=f"{ffn}.DenseReluDense.wo",
-        ffn_end=f"{ffn}.dropout",
-        layer_norms=norms,
-        outer_norms=("final_layer_norm",),
-        embeddings="embed_tokens",
-    )
-
-
-_ENCODERS = {"bert": _BERT, "roberta": _BERT, "xlm-roberta": _BERT, "camembert": _BERT}
-_DECODERS = {"gpt2": _GPT2, "llama": _LLAMA, "mistral": _LLAMA, "qwen2": _LLAMA}
-_ENCODER_DECODERS = ("t5", "mt5")
-_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")  # positions count from padding_idx + 1
-
-SUPPORTED = (*_ENCODERS, *_DECODERS, *_ENCODER_DECODERS)
-"""The architectures (transformers' model_type) that `sites` describes."""
-
-_REFUSED = {
-    "distilbert": "DistilBERT's attention ignores given keys and values without a word, so a "
-    "prefix would train and change nothing; it also has no token types and no pooler",
-    "deberta": "DeBERTa attends to content and to relative position by separate maps, so given "
-    "keys and values have no position to stand at, and its query, key and value are fused by head",
-    "deberta-v2": "DeBERTa attends to content and to relative position by separate maps, so given "
-    "keys and values have no position to stand at",
-    "albert": "ALBERT uses one layer's weights at every depth, so a module placed in a layer "
-    "would act at all depths at once",
-}
 
 
 def sites(model: nn.Module) -> Sites:
@@ -306,16 +199,16 @@ def sites(model: nn.Module) -> Sites:
             "load_plm(name) returns one."
         )
     if kind not in SUPPORTED:
-        raise _refusal(kind)
+        raise refusal(kind)
     paths = {id(module): path for path, module in model.named_modules()}
     base = model.base_model
-    if kind in _ENCODER_DECODERS:
+    if kind in ENCODER_DECODERS:
         return _encoder_decoder_sites(kind, config, base, paths)
-    table = _ENCODERS.get(kind) or _DECODERS[kind]
+    table = ENCODERS.get(kind) or DECODERS[kind]
     return Sites(
         architecture=kind,
-        kind="encoder" if kind in _ENCODERS else "decoder",
-        layers=_layers(base, table, "encoder" if kind in _ENCODERS else "decoder", paths),
+        kind="encoder" if kind in ENCODERS else "decoder",
+        layers=_layers(base, table, "encoder" if kind in ENCODERS else "decoder", paths),
         embeddings=(_site("embeddings", base, table.embeddings, paths),),
         entry=base,
         decoder=None,
@@ -328,9 +221,9 @@ def sites(model: nn.Module) -> Sites:
 
 def _encoder_decoder_sites(kind: str, config, base: nn.Module, paths: dict[int, str]) -> Sites:
     gated = bool(getattr(config, "is_gated_act", False))
-    tables = {"encoder": _t5_stack(decoder=False, gated=gated)}
+    tables = {"encoder": t5_stack(decoder=False, gated=gated)}
     if getattr(base, "decoder", None) is not None:
-        tables["decoder"] = _t5_stack(decoder=True, gated=gated)
+        tables["decoder"] = t5_stack(decoder=True, gated=gated)
     layers, embeddings, norms = [], [], []
     for name, table in tables.items():
         stack = getattr(base, name)
@@ -351,7 +244,7 @@ def _encoder_decoder_sites(kind: str, config, base: nn.Module, paths: dict[int, 
     )
 
 
-def _layers(stack: nn.Module, table: _Stack, name: str, paths: dict[int, str]) -> tuple[Layer, ...]:
+def _layers(stack: nn.Module, table: Stack, name: str, paths: dict[int, str]) -> tuple[Layer, ...]:
     layers = []
     for index, module in enumerate(stack.get_submodule(table.layers)):
         layers.append(
@@ -372,7 +265,7 @@ def _layers(stack: nn.Module, table: _Stack, name: str, paths: dict[int, str]) -
     return tuple(layers)
 
 
-def _attention(layer: nn.Module, block: _Block, paths: dict[int, str]) -> Attention:
+def _attention(layer: nn.Module, block: Block, paths: dict[int, str]) -> Attention:
     if block.fused:
         fused = layer.get_submodule(block.fused)
         third = fused.weight.shape[1] // 3  # Conv1D: (d, 3d)
@@ -395,16 +288,8 @@ def _site(role: str, parent: nn.Module, path: str, paths: dict[int, str]) -> Sit
 
 
 def _max_positions(kind: str, config) -> int | None:
-    if kind in _FROM_PADDING:
+    if kind in FROM_PADDING:
         return config.max_position_embeddings - config.pad_token_id - 1
-    if kind in _ENCODERS or kind == "gpt2":
+    if kind in ENCODERS or kind == "gpt2":
         return config.max_position_embeddings
     return None  # rotary: no table that ends
-
-
-def _refusal(kind: str) -> CourseError:
-    reason = _REFUSED.get(kind, "its layers are not described in course_utils/plm/architectures.py")
-    return CourseError(
-        f"the sites of a {kind!r} model are not available: {reason}. "
-        f"Architectures that work: {', '.join(SUPPORTED)}."
-    )

@@ -31,7 +31,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.errors import CourseError, unknown_name
-from course_utils.plm.architectures import ROLES, Site
+from course_utils.plm.architectures import ROLES
+from course_utils.tuning.merging import WeightChange
 from course_utils.tuning.method import Method, Term, require
 from course_utils.tuning.placement import Placement
 
@@ -104,9 +105,9 @@ class LoRA(Method):
             for (i, o), n in shapes.items()
         ]
 
-    def weight_changes(self, placement: Placement) -> Iterator[tuple[Site, torch.Tensor]]:
+    def weight_changes(self, placement: Placement) -> Iterator[WeightChange]:
         for site, update in placement.at_sites():
-            yield site, update.weight_change()
+            yield WeightChange(site, update.weight_change())
 
 
 class LowRankUpdate(nn.Module):

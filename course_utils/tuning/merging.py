@@ -1,12 +1,13 @@
 """Adding a method's change of weights into the weights: W ← W + ΔW, and exactly back.
 
-Going back by subtracting ΔW would leave rounding errors, so the replaced weights are kept, on the
-CPU, for as long as the way back is open.
+Going back by subtracting ΔW would leave rounding errors, so the replaced weights and biases are
+kept, on the CPU, for as long as the way back is open.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -15,38 +16,51 @@ from course_utils.errors import CourseError
 from course_utils.plm.architectures import Site
 
 
+class WeightChange(NamedTuple):
+    """What a method does to the map of one site: ΔW (out, in) and, if any, Δb (out,)."""
+
+    site: Site
+    weight: torch.Tensor
+    bias: torch.Tensor | None = None
+
+
 @torch.no_grad()
-def merge(model: nn.Module, changes: Iterable[tuple[Site, torch.Tensor]]) -> dict:
-    """Add each ΔW (out, in) to the weight of its site.
+def merge(model: nn.Module, changes: Iterable[WeightChange]) -> dict[str, torch.Tensor]:
+    """Add each ΔW to the weight of its site, and each Δb to its bias.
 
     Returns:
-        The weights as they were, by the path of their module.
+        The parameters as they were, by name.
 
     Raises:
         CourseError: a weight belongs to several modules, which would all change. Nothing is
             changed then.
     """
-    changes = list(changes)
-    for site, _ in changes:
-        _need_unshared(model, site)
+    changes = [WeightChange(*change) for change in changes]
+    for change in changes:
+        _need_unshared(model, change.site)
     replaced: dict[str, torch.Tensor] = {}
-    for site, change in changes:
-        weight = site.module.weight
-        if site.path not in replaced:
-            replaced[site.path] = weight.detach().to("cpu", copy=True)
-        if site.transposed:
-            change = change.T
-        if site.columns is not None:  # fused maps are Conv1D: (in, 3d)
-            weight = weight[:, slice(*site.columns)]
-        weight.copy_(weight.to(change.dtype) + change)
+    for site, weight, bias in changes:
+        for name, change in (("weight", weight), ("bias", bias)):
+            if change is not None:
+                parameter = getattr(site.module, name)
+                replaced.setdefault(f"{site.path}.{name}", parameter.detach().to("cpu", copy=True))
+                _add(site, parameter, change)
     return replaced
 
 
 @torch.no_grad()
 def unmerge(model: nn.Module, replaced: dict[str, torch.Tensor]) -> None:
-    """Put the weights back that `merge` replaced, bit for bit."""
-    for path, weight in replaced.items():
-        model.get_submodule(path).weight.copy_(weight)
+    """Put the parameters back that `merge` replaced, bit for bit."""
+    for name, value in replaced.items():
+        model.get_parameter(name).copy_(value)
+
+
+def _add(site: Site, parameter: torch.Tensor, change: torch.Tensor) -> None:
+    if site.transposed and change.ndim == 2:
+        change = change.T
+    if site.columns is not None:  # fused maps are Conv1D: (in, 3d), bias (3d,)
+        parameter = parameter[..., slice(*site.columns)]
+    parameter.copy_(parameter.to(change.dtype) + change)
 
 
 def _need_unshared(model: nn.Module, site: Site) -> None:

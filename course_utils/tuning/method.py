@@ -8,16 +8,18 @@ beside it, one method per file.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
-    import torch
+    from torch import nn
     from transformers import PreTrainedModel
 
-    from course_utils.plm.architectures import Site, Sites
+    from course_utils.plm.architectures import Sites
+    from course_utils.tuning.merging import WeightChange
     from course_utils.tuning.placement import Placement
 
 
@@ -63,8 +65,8 @@ class Method:
 
         return sum(t.count for t in self.terms(model, sites(model) if self.needs_sites else None))
 
-    def weight_changes(self, placement: Placement) -> Iterator[tuple[Site, torch.Tensor]]:
-        """For `merge`: each site whose weight changes, with ΔW of shape (out, in) in float32.
+    def weight_changes(self, placement: Placement) -> Iterator[WeightChange]:
+        """For `merge`: each site whose weight changes, with ΔW and Δb in float32.
 
         Raises:
             CourseError: for a method whose effect is no change of weights.
@@ -83,3 +85,12 @@ def require(condition: bool, message: str) -> None:
     """Raise CourseError(message) unless `condition`; for the checks of hyper-parameters."""
     if not condition:
         raise CourseError(message)
+
+
+def terms_of(kind: str, modules: Iterable[nn.Module]) -> list[Term]:
+    """Parameters of whole modules of the PLM, by size, such as "49 norms × 2,048"."""
+    sizes = Counter(sum(p.numel() for p in module.parameters()) for module in modules)
+    return [
+        Term(f"{n} {kind if n == 1 else kind + 's'} × {size:,}", n * size)
+        for size, n in sizes.items()
+    ]

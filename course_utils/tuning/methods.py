@@ -5,13 +5,31 @@ from __future__ import annotations
 import dataclasses
 
 from course_utils.errors import CourseError, unknown_name
+from course_utils.tuning.adapter_bias import AdapterBias
+from course_utils.tuning.adapters import Houlsby, ParallelAdapter, Pfeiffer
 from course_utils.tuning.baselines import FullFineTuning, HeadOnly
+from course_utils.tuning.bitfit import BitFit
+from course_utils.tuning.ia3 import IA3
 from course_utils.tuning.lora import LoRA
 from course_utils.tuning.method import Method
 from course_utils.tuning.soft_prompt import SoftPrompt
+from course_utils.tuning.top_layers import TopLayers
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (FullFineTuning, HeadOnly, LoRA, SoftPrompt)
+    method.name: method
+    for method in (
+        FullFineTuning,
+        HeadOnly,
+        TopLayers,
+        Houlsby,
+        Pfeiffer,
+        ParallelAdapter,
+        AdapterBias,
+        BitFit,
+        LoRA,
+        IA3,
+        SoftPrompt,
+    )
 }
 
 

@@ -45,14 +45,19 @@ class Placement:
     _handles: list = field(default_factory=list)
     _at_sites: list[tuple[Site, nn.Module]] = field(default_factory=list)
 
-    def add(self, host: nn.Module, name: str, module: nn.Module) -> None:
-        """Make `module` a child of `host`, on its device, in float32 or the PLM's wider type."""
+    def add(
+        self, host: nn.Module, name: str, module: nn.Module, *, beside: nn.Module | None = None
+    ) -> None:
+        """Make `module` a child of `host`, on its device, in float32 or the PLM's wider type.
+
+        A host without parameters, such as a dropout, is on the device of its neighbour `beside`.
+        """
         if hasattr(host, name):
             raise CourseError(
                 f"{type(host).__name__} already has a part called {name!r}; detach() what is "
                 "attached before attaching again."
             )
-        like = next(host.parameters())
+        like = next((host if beside is None else beside).parameters())
         wide = torch.promote_types(like.dtype, torch.float32) if like.is_floating_point() else None
         module.to(device=like.device, dtype=wide).train(host.training)
         host.add_module(name, module)
@@ -64,17 +69,31 @@ class Placement:
         self.after(site.module, partial(_add_change, name, site.columns))
         self._at_sites.append((site, module))
 
+    def around(self, site: Site) -> nn.Module:
+        """The module that holds the site's. Round "ffn_out" that is the FFN, x -> f, of a pre-norm
+        layer, and the end of BERT's, (activation, x) -> norm(f + x)."""
+        return self.model.get_submodule(site.path.rpartition(".")[0])
+
     def before(self, host: nn.Module, function: Callable) -> None:
         """Call function(host, args, kwargs) -> (args, kwargs) before `host` runs."""
         self._hook(host, "before", function)
 
-    def after(self, host: nn.Module, function: Callable) -> None:
-        """Call function(host, args, kwargs, output) -> output after `host` ran."""
-        self._hook(host, "after", function)
+    def after(self, host: nn.Module, function: Callable, *, first: bool = False) -> None:
+        """Call function(host, args, kwargs, output) -> output after `host` ran.
+
+        `first`: before other hooks, so that those that record hidden states see the new output.
+        """
+        self._hook(host, "after, first" if first else "after", function)
 
     def train(self, names: Iterable[str]) -> None:
         """Train these parameters of the PLM itself."""
         self.trained.update(names)
+
+    def train_in(self, modules: Iterable[nn.Module]) -> None:
+        """Train all parameters of these modules of the PLM itself."""
+        wanted = {id(p) for module in modules for p in module.parameters()}
+        names = {name for name, p in self.model.named_parameters() if id(p) in wanted}
+        self.train(names - self.added_names())
 
     def at_sites(self) -> list[tuple[Site, nn.Module]]:
         """(site, placed module) in the order of placing."""
@@ -112,7 +131,9 @@ class Placement:
         if when == "before":
             handle = host.register_forward_pre_hook(function, with_kwargs=True)
         else:
-            handle = host.register_forward_hook(function, with_kwargs=True)
+            handle = host.register_forward_hook(
+                function, with_kwargs=True, prepend=when == "after, first"
+            )
         self._handles.append(handle)
 
 

@@ -73,16 +73,17 @@ _PARTLY = "◄ partly trained"
 
 
 def _node(name, module, path, added, trained, counted) -> _Node:
+    if id(module) in added:
+        inside = [p for p in module.parameters() if id(p) not in counted]
+        counted.update(id(p) for p in inside)
+        size = sum(p.numel() for p in inside)
+        return _Node(f"+ {name}", module.extra_repr() or type(module).__name__, size, _ADDED)
     own = [
         (f"{path}.{n}" if path else n, p)
         for n, p in module.named_parameters(recurse=False)
         if id(p) not in counted
     ]
     counted.update(id(p) for _, p in own)
-    if id(module) in added:
-        size = sum(p.numel() for p in module.parameters())
-        counted.update(id(p) for p in module.parameters())
-        return _Node(f"+ {name}", module.extra_repr() or type(module).__name__, size, _ADDED)
     shared = not own and next(module.parameters(recurse=False), None) is not None
     what = f"{_what(module)}  (shared)" if shared else _what(module)
     node = _Node(name, what, sum(p.numel() for _, p in own), _mark(own, trained))

@@ -5,40 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 import transformers as hf
-from tiny_models import GPT2, SIZES, T5
+from small_plms import make
 
 from course_utils.errors import CourseError
 from course_utils.plm import sites
 from course_utils.plm.architectures import ROLES, SUPPORTED
 
-GATED = T5 | {"feed_forward_proj": "gated-gelu"}
-LLAMA = SIZES | {"num_key_value_heads": 1}
-MODELS = {
-    "bert": lambda: hf.BertForSequenceClassification(hf.BertConfig(**SIZES)),
-    "bert-bare": lambda: hf.BertModel(hf.BertConfig(**SIZES)),
-    "roberta": lambda: hf.RobertaForMaskedLM(hf.RobertaConfig(**SIZES)),
-    "xlm-roberta": lambda: hf.XLMRobertaForMaskedLM(hf.XLMRobertaConfig(**SIZES)),
-    "camembert": lambda: hf.CamembertForMaskedLM(hf.CamembertConfig(**SIZES)),
-    "gpt2": lambda: hf.GPT2LMHeadModel(hf.GPT2Config(**GPT2)),
-    "gpt2-classifier": lambda: hf.GPT2ForSequenceClassification(hf.GPT2Config(**GPT2)),
-    "llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**LLAMA)),
-    "mistral": lambda: hf.MistralForCausalLM(hf.MistralConfig(**LLAMA)),
-    "qwen2": lambda: hf.Qwen2ForCausalLM(hf.Qwen2Config(**LLAMA)),
-    "t5": lambda: hf.T5ForConditionalGeneration(hf.T5Config(**T5)),
-    "t5-gated": lambda: hf.T5ForConditionalGeneration(hf.T5Config(**GATED)),
-    "t5-encoder": lambda: hf.T5EncoderModel(hf.T5Config(**T5)),
-    "t5-tagger": lambda: hf.T5ForTokenClassification(hf.T5Config(**T5)),
-    "mt5": lambda: hf.MT5ForConditionalGeneration(hf.MT5Config(**T5)),
-}
+NAMES = (
+    "bert", "bert-bare", "roberta-lm", "xlm-roberta-lm", "camembert-lm", "gpt2", "gpt2-classifier",
+    "llama", "mistral", "qwen2", "t5", "t5-gated", "t5-encoder", "t5-tagger", "mt5",
+)  # fmt: skip
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=NAMES)
 def model(request):
-    hf.utils.logging.set_verbosity_error()
-    torch.manual_seed(0)
-    made = MODELS[request.param]().eval()
-    hf.utils.logging.set_verbosity_warning()
-    return made
+    return make(request.param)
 
 
 def run(model) -> None:
@@ -128,18 +109,16 @@ def test_the_entry_turns_ids_into_states(model):
 
 
 def test_positions():
-    limits = {name: sites(MODELS[name]()).max_positions for name in ("bert", "roberta", "gpt2")}
-    assert limits == {"bert": 40, "roberta": 38, "gpt2": 40}
-    assert sites(MODELS["llama"]()).max_positions is None
-    assert sites(MODELS["t5"]()).max_positions is None
+    limits = {"bert": 40, "roberta": 38, "gpt2": 40, "llama": None, "t5": None}
+    assert {name: sites(make(name)).max_positions for name in limits} == limits
 
 
 def test_all_supported_architectures_are_tested():
-    assert {MODELS[name]().config.model_type for name in MODELS} == set(SUPPORTED)
+    assert {make(name).config.model_type for name in NAMES} == set(SUPPORTED)
 
 
 def test_a_decoder_of_an_encoder_decoder_has_two_attentions():
-    found = sites(MODELS["t5-gated"]())
+    found = sites(make("t5-gated"))
     encoder, decoder = found.layers[0], found.layers[-1]
     assert (encoder.stack, encoder.index) == ("encoder", 0)
     assert (decoder.stack, decoder.index) == ("decoder", 1)
@@ -197,7 +176,7 @@ def test_refusals_say_why(make, reason):
 
 
 def test_unknown_roles():
-    found = sites(MODELS["bert"]())
+    found = sites(make("bert"))
     with pytest.raises(CourseError, match="Did you mean 'query'"):
         found.at("qeury")
     with pytest.raises(CourseError, match="Did you mean 'ffn_in'"):

@@ -1,76 +1,15 @@
-"""Small random models of every architecture, built from real configs, and batches for them."""
+"""Small random models of every architecture, and batches for them."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-import transformers as hf
-
-VOCAB = 50
-SIZES = {
-    "vocab_size": VOCAB,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 32,
-    "max_position_embeddings": 40,
-}
-GPT2 = {
-    "vocab_size": VOCAB,
-    "n_embd": 16,
-    "n_layer": 2,
-    "n_head": 4,
-    "n_positions": 40,
-    "bos_token_id": 2,
-    "eos_token_id": 3,
-    "pad_token_id": 0,
-}
-LLAMA = SIZES | {"num_key_value_heads": 2, "pad_token_id": 0}
-T5 = {
-    "vocab_size": VOCAB,
-    "d_model": 16,
-    "d_kv": 4,
-    "d_ff": 32,
-    "num_layers": 2,
-    "num_heads": 4,
-    "pad_token_id": 0,
-    "decoder_start_token_id": 0,
-}
-GATED = T5 | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
-BUILDERS = {
-    "bert": (hf.BertForSequenceClassification, hf.BertConfig, SIZES),
-    "bert-lm": (hf.BertForMaskedLM, hf.BertConfig, SIZES),
-    "bert-bare": (hf.BertModel, hf.BertConfig, SIZES),
-    "bert-tagger": (hf.BertForTokenClassification, hf.BertConfig, SIZES),
-    "bert-choice": (hf.BertForMultipleChoice, hf.BertConfig, SIZES),
-    "roberta": (hf.RobertaForSequenceClassification, hf.RobertaConfig, SIZES),
-    "roberta-lm": (hf.RobertaForMaskedLM, hf.RobertaConfig, SIZES),
-    "roberta-bare": (hf.RobertaModel, hf.RobertaConfig, SIZES),
-    "gpt2": (hf.GPT2LMHeadModel, hf.GPT2Config, GPT2),
-    "gpt2-classifier": (hf.GPT2ForSequenceClassification, hf.GPT2Config, GPT2),
-    "llama": (hf.LlamaForCausalLM, hf.LlamaConfig, LLAMA),
-    "llama-classifier": (hf.LlamaForSequenceClassification, hf.LlamaConfig, LLAMA),
-    "t5": (hf.T5ForConditionalGeneration, hf.T5Config, T5),
-    "t5-gated": (hf.T5ForConditionalGeneration, hf.T5Config, GATED),
-    "t5-encoder": (hf.T5EncoderModel, hf.T5Config, T5),
-    "t5-tagger": (hf.T5ForTokenClassification, hf.T5Config, T5),
-}
+from small_plms import VOCAB, make
 
 
 @pytest.fixture
 def make_plm():
     """make_plm(name, seed=0): a model of that kind in eval mode, without its chatter."""
-
-    def make(name: str, seed: int = 0, **changes):
-        model_class, config_class, settings = BUILDERS[name]
-        level = hf.utils.logging.get_verbosity()
-        hf.utils.logging.set_verbosity_error()
-        try:
-            torch.manual_seed(seed)
-            return model_class(config_class(**(settings | changes))).eval()
-        finally:
-            hf.utils.logging.set_verbosity(level)
-
     return make
 
 

@@ -10,10 +10,17 @@ import torch
 
 from course_utils.plm import head_parameters
 from course_utils.tuning import (
+    IA3,
+    AdapterBias,
+    BitFit,
     FullFineTuning,
     HeadOnly,
+    Houlsby,
     LoRA,
+    ParallelAdapter,
+    Pfeiffer,
     SoftPrompt,
+    TopLayers,
     attach,
     load_tuned,
 )
@@ -37,16 +44,43 @@ EVERYWHERE = ("query", "key", "value", "attention_output", "ffn_in", "ffn_out", 
 METHODS = {
     "lora": LoRA(rank=2),
     "lora-everywhere": LoRA(rank=3, alpha=6, sites=EVERYWHERE),
+    "houlsby": Houlsby(bottleneck=3),
+    "pfeiffer": Pfeiffer(bottleneck=3),
+    "parallel": ParallelAdapter(bottleneck=3),
+    "adapter-bias": AdapterBias(),
+    "adapter-bias-later": AdapterBias(reads="output", start="ones", shared=True),
+    "bitfit": BitFit(),
+    "ia3": IA3(),
     "soft-prompt": SoftPrompt(length=5, init="random"),
+    "top-layers": TopLayers(layers=1),
     "full": FullFineTuning(),
     "head-only": HeadOnly(),
 }
-CASES = [
-    (plm, method)
-    for plm in PLMS
-    for method in METHODS
-    if method != "head-only" or plm in ("bert", "roberta", "gpt2-classifier", "t5-tagger")
-]
+NO_BIASES = ("llama", "t5")
+NEW_HEAD = ("bert", "roberta", "gpt2-classifier", "t5-tagger")
+PLACED = (  # methods with modules of their own, for the tests that look at those
+    "lora-everywhere",
+    "houlsby",
+    "pfeiffer",
+    "parallel",
+    "adapter-bias",
+    "adapter-bias-later",
+    "ia3",
+    "soft-prompt",
+)
+
+
+def fits(plm: str, method: str) -> bool:
+    if method == "bitfit":
+        return not plm.startswith(NO_BIASES)
+    return method != "head-only" or plm in NEW_HEAD
+
+
+def cases(plms, methods) -> list[tuple[str, str]]:
+    return [(plm, method) for plm in plms for method in methods if fits(plm, method)]
+
+
+CASES = cases(PLMS, METHODS)
 all_cases = pytest.mark.parametrize(("plm", "method"), CASES)
 
 
@@ -71,12 +105,34 @@ def assert_same_snapshot(before: dict, after: dict) -> None:
         assert before[part] == after[part], part
 
 
-@pytest.mark.parametrize("plm", PLMS)
-@pytest.mark.parametrize("method", ["lora", "lora-everywhere", "full"])
+EXACT_AT_THE_START = (
+    "lora",
+    "lora-everywhere",
+    "houlsby-zero",
+    "parallel",
+    "adapter-bias",
+    "bitfit",
+    "ia3",
+    "top-layers",
+    "full",
+)
+
+
+@pytest.mark.parametrize(("plm", "method"), cases(PLMS, EXACT_AT_THE_START))
 def test_identity_at_the_start(plm, method, make_plm, make_batch, output_of):
     model, batch = make_plm(plm), make_batch(plm)
     before = output_of(model, batch)
-    assert torch.equal(before, output_of(attach(model, METHODS[method]), batch))
+    methods = METHODS | {"houlsby-zero": Houlsby(reduction=4, init="zero")}
+    assert torch.equal(before, output_of(attach(model, methods[method]), batch))
+
+
+@pytest.mark.parametrize("plm", PLMS)
+def test_near_identity_at_the_start(plm, make_plm, make_batch, output_of):
+    model, batch = make_plm(plm), make_batch(plm)
+    before = output_of(model, batch)
+    after = output_of(attach(model, METHODS["houlsby"]), batch)
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
 
 
 @all_cases
@@ -90,14 +146,15 @@ def test_only_own_parameters_move(plm, method, make_plm, make_batch, few_steps):
     moved = {
         name for name, p in model.named_parameters() if not torch.equal(p, (before | added)[name])
     }
-    allowed = set(added) | head
+    allowed = set(added) | head | tuned.placement.trained
+    # a bias that all choices share has no gradient: softmax over them takes it out
+    assert head - ({"classifier.bias"} if plm == "bert-choice" else set()) <= moved
     if method == "full":
         assert {n for n in before if "embed" in n or "wte" in n or "shared" in n} & moved
-        assert head <= moved
     else:
         assert moved <= allowed
-        assert head <= moved
-        assert method == "head-only" or len(moved & set(added)) >= len(added) / 2
+        own = allowed - head
+        assert len(moved & own) >= len(own) / 2
 
 
 @all_cases
@@ -130,13 +187,19 @@ def test_saved_and_loaded_into_a_fresh_plm(
     assert loaded.count() == tuned.count()
 
 
+MERGEABLE = {
+    "lora": LoRA(rank=3),
+    "lora-everywhere": LoRA(rank=3, sites=EVERYWHERE[:-1]),
+    "ia3": IA3(),
+}
+
+
 @pytest.mark.parametrize("plm", PLMS)
-@pytest.mark.parametrize("everywhere", [False, True])
-def test_merged_equals_unmerged(plm, everywhere, make_plm, make_batch, few_steps, output_of):
+@pytest.mark.parametrize("method", MERGEABLE)
+def test_merged_equals_unmerged(plm, method, make_plm, make_batch, few_steps, output_of):
     model, batch = make_plm(plm).double(), make_batch(plm)  # rounding can't hide a mistake
     before = snapshot(model)
-    sites = EVERYWHERE[:-1] if everywhere else ("query", "value")
-    tuned = attach(model, LoRA(rank=3, sites=sites))
+    tuned = attach(model, MERGEABLE[method])
     few_steps(tuned, batch)
     apart = output_of(tuned, batch)
     merged = tuned.merge()
@@ -182,8 +245,10 @@ def test_training_learns_and_can_be_repeated(method, make_plm, make_batch, few_s
     assert losses == run()
 
 
-@pytest.mark.parametrize("plm", ["bert", "gpt2", "llama", "t5"])
-@pytest.mark.parametrize("method", ["lora-everywhere", "soft-prompt", "full"])
+@pytest.mark.parametrize(
+    ("plm", "method"),
+    cases(["bert", "gpt2", "llama", "t5"], [*PLACED, "bitfit", "top-layers", "full"]),
+)
 def test_copies_are_independent(plm, method, make_plm, make_batch, few_steps, output_of):
     model, batch = make_plm(plm), make_batch(plm)
     before = snapshot(model)
@@ -201,7 +266,7 @@ def test_copies_are_independent(plm, method, make_plm, make_batch, few_steps, ou
 
 
 @pytest.mark.parametrize("plm", ["bert", "roberta", "gpt2", "llama", "t5"])
-@pytest.mark.parametrize("method", ["lora-everywhere", "soft-prompt"])
+@pytest.mark.parametrize("method", PLACED)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_finite_in_16_bit_with_own_parameters_in_32(plm, method, dtype, make_plm, make_batch):
     batch = make_batch(plm)
@@ -214,8 +279,23 @@ def test_finite_in_16_bit_with_own_parameters_in_32(plm, method, dtype, make_plm
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in added)
 
 
+@pytest.mark.parametrize(
+    ("plm", "method"),
+    cases(["bert", "gpt2"], ["bitfit", "top-layers"]),
+)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_parts_of_the_plm_stay_in_its_type(plm, method, dtype, make_plm, make_batch):
+    tuned = attach(make_plm(plm).to(dtype), METHODS[method])
+    loss = tuned(**make_batch(plm)).loss
+    loss.backward()
+    assert torch.isfinite(loss)
+    for parameter in tuned.trainable_parameters():
+        assert parameter.dtype == dtype
+        assert torch.isfinite(parameter.grad).all()
+
+
 @pytest.mark.parametrize("plm", ["bert", "gpt2", "llama", "t5"])
-@pytest.mark.parametrize("method", ["lora-everywhere", "soft-prompt"])
+@pytest.mark.parametrize("method", PLACED)
 def test_autocast(plm, method, make_plm, make_batch):
     batch = make_batch(plm)
     tuned = attach(make_plm(plm), METHODS[method])
@@ -227,8 +307,10 @@ def test_autocast(plm, method, make_plm, make_batch):
     assert all(torch.isfinite(p.grad).all() for p in tuned.trainable_parameters())
 
 
-@pytest.mark.parametrize("plm", ["bert", "gpt2", "llama", "t5"])
-@pytest.mark.parametrize("method", ["lora-everywhere", "soft-prompt", "full"])
+@pytest.mark.parametrize(
+    ("plm", "method"),
+    cases(["bert", "gpt2", "llama", "t5"], [*PLACED, "bitfit", "top-layers", "full"]),
+)
 def test_gradient_checkpointing_gives_the_same_gradients(plm, method, make_plm, make_batch):
     batch = make_batch(plm)
     none = {"dropout_rate": 0.0} if plm == "t5" else {}
@@ -256,6 +338,51 @@ def test_left_padding_is_the_same_for_every_method(method, make_plm):
     padded = tuned(input_ids=torch.tensor([[0, 0, 9, 8, 7, 6]]), attention_mask=mask).logits
     alone = tuned(input_ids=torch.tensor([[9, 8, 7, 6]])).logits
     torch.testing.assert_close(padded[:, 2:], alone)
+
+
+@pytest.mark.parametrize(
+    ("plm", "method"),
+    cases(["gpt2", "llama"], sorted(METHODS.keys() - {"head-only"})),
+)
+def test_generation_with_a_cache_is_full_recomputation(plm, method, make_plm):
+    """In a left-padded batch, token by token: each row as if it were alone and read anew."""
+    model = make_plm(plm, initializer_range=0.5, eos_token_id=None)
+    tuned = with_noise(attach(model, METHODS[method]))
+    ids = torch.tensor([[0, 0, 9, 8, 7], [12, 11, 10, 9, 8]])
+    mask = (ids != 0).long()
+    written = tuned.generate(ids, attention_mask=mask, max_new_tokens=5, do_sample=False)
+    for row, start in ((0, 2), (1, 0)):
+        alone = ids[row : row + 1, start:]
+        for _ in range(5):
+            alone = torch.cat((alone, tuned(input_ids=alone).logits[:, -1:].argmax(-1)), 1)
+        assert torch.equal(written[row, start:], alone[0])
+
+
+@pytest.mark.parametrize(
+    ("plm", "method"),
+    cases(["t5", "t5-gated"], sorted(METHODS.keys() - {"head-only"})),
+)
+def test_generation_of_encoder_decoders_is_full_recomputation(plm, method, make_plm):
+    model = make_plm(plm, eos_token_id=None)
+    tuned = with_noise(attach(model, METHODS[method]))
+    ids = torch.tensor([[9, 8, 7, 0, 0], [12, 11, 10, 9, 8]])
+    mask = (ids != 0).long()
+    written = tuned.generate(ids, attention_mask=mask, max_new_tokens=5, do_sample=False)
+    for row, tokens in ((0, 3), (1, 5)):
+        text, target = ids[row : row + 1, :tokens], torch.zeros(1, 1, dtype=torch.long)
+        for _ in range(5):
+            logits = tuned(input_ids=text, decoder_input_ids=target).logits
+            target = torch.cat((target, logits[:, -1:].argmax(-1)), 1)
+        assert torch.equal(written[row], target[0])
+
+
+def with_noise(tuned):
+    """As if trained: every trained parameter moved a little."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in tuned.trainable_parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    return tuned.eval()
 
 
 def test_frozen_parts_cost_no_gradient(make_plm, make_batch):
