@@ -17,10 +17,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from course_utils.device import autocast, device_of
 from course_utils.errors import CourseError
 from course_utils.model_facts import (
-    autocast,
-    device_of,
     encodes,
     plain,
     token_limit,

@@ -150,6 +150,11 @@ def table(records: Iterable[RunRecord]) -> str:
     return "\n".join(row.rstrip() for row in rows)
 
 
+def main_process() -> bool:
+    """Whether this process writes: False in all but the first of `accelerate launch`."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def versions() -> dict[str, str]:
     """Versions of the packages a result depends on."""
     found = {}

@@ -1,4 +1,4 @@
-"""Training a model on a task, and choosing a learning rate on dev.
+"""Training a model on a task.
 
     result = train(model, task, tokenizer=tokenizer, settings=TrainSettings(epochs=5))
     print(result)                      # what was trained, the best epoch, its dev score
@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import datetime
 import gc
-import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +25,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from course_utils.device import choose_precision, peak_memory, reset_peak_memory
 from course_utils.errors import CourseError
 from course_utils.evaluation import Evaluation, Prepared, prepare
 from course_utils.loop import (
     PARAMETERS,
     CourseTrainer,
-    DivergedError,
     LengthGrouped,
     Watch,
     checkpoints,
@@ -42,7 +40,6 @@ from course_utils.loop import (
     trained_state,
 )
 from course_utils.model_facts import (
-    choose_precision,
     count_parameters,
     method_of,
     plain,
@@ -51,7 +48,7 @@ from course_utils.model_facts import (
     with_prompt,
 )
 from course_utils.records import RunRecord, read_json, versions, write_json
-from course_utils.settings import SCHEDULES, TrainSettings, updates_per_epoch
+from course_utils.settings import TrainSettings, trainer_arguments, updates_per_epoch
 from course_utils.tasks.inputs import Collator, pad_id
 from course_utils.tasks.task import Task
 
@@ -156,7 +153,7 @@ class _Run:
             return self._finished()
         config = getattr(plain(self.model), "config", None)
         use_cache = getattr(config, "use_cache", None)
-        _reset_peak_memory()
+        reset_peak_memory()
         with tempfile.TemporaryDirectory() as scratch:
             watch = self._watch(progress)
             trainer = self._trainer(watch, str(self.folder or scratch))
@@ -205,7 +202,7 @@ class _Run:
 
         s = self.settings
         order = LengthGrouped(self.data.encoded.lengths(), s.batch_size, s.seed, s.group_by_length)
-        args = _arguments(s, folder)
+        args = trainer_arguments(s, folder)
         args._n_gpu = min(args.n_gpu, 1)  # more GPUs through accelerate, never DataParallel
         trainer = CourseTrainer(
             model=self.model,
@@ -276,7 +273,7 @@ class _Run:
             total=self.total,
             seconds=round(watch.seconds(), 2),
             evaluation_seconds=round(dev.seconds, 2),
-            peak_memory_mb=_peak_memory(device),
+            peak_memory_mb=peak_memory(device),
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             precision=choose_precision(device, self.settings.precision),
             versions=versions(),
@@ -292,107 +289,6 @@ class _Run:
         clean(self.folder)
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """Learning rates tried, each with the dev score it reached, and the best run."""
-
-    scores: dict[float, float]
-    best: TrainResult = field(repr=False)
-
-    @property
-    def learning_rate(self) -> float:
-        return self.best.record.settings["learning_rate"]
-
-    def __str__(self) -> str:
-        tried = ", ".join(f"{rate:g}: {value:.3f}" for rate, value in self.scores.items())
-        return f"dev score by learning rate: {tried}; chosen {self.learning_rate:g}"
-
-
-def sweep(
-    make_model: Callable[[], nn.Module],
-    task: Task,
-    learning_rates: Sequence[float],
-    *,
-    tokenizer: Any,
-    settings: TrainSettings | None = None,
-    prompt: Any = None,
-    examples: int | None = None,
-    output: str | Path | None = None,
-    plm: str | None = None,
-    progress: bool | None = None,
-) -> Sweep:
-    """Trains once per learning rate, each from a new model, and keeps the best on dev.
-
-    Args:
-        make_model: gives a fresh model for each run, e.g. `lambda: attach(load(), LoRA())`.
-        learning_rates: tried in this order; of equal dev scores the first wins. One that
-            diverges counts as a score of minus infinity.
-        output: a folder, with one in it for each learning rate (its number as "%g"); what is
-            finished there is loaded, not repeated.
-
-    Raises:
-        CourseError: no learning rate given, or every one diverged.
-    """
-    if not learning_rates:
-        raise CourseError("sweep: give at least one learning rate.")
-    settings = settings or TrainSettings()
-    scores: dict[float, float] = {}
-    best: TrainResult | None = None
-    for rate in learning_rates:
-        try:
-            result = train(
-                make_model(),
-                task,
-                tokenizer=tokenizer,
-                prompt=prompt,
-                settings=replace(settings, learning_rate=rate),
-                examples=examples,
-                output=None if output is None else Path(output) / f"{rate:g}",
-                plm=plm,
-                progress=progress,
-            )
-        except DivergedError:
-            scores[rate] = -math.inf
-            continue
-        scores[rate] = result.dev_score
-        if best is None or result.dev_score > best.dev_score:
-            best = result
-    if best is None:
-        raise CourseError("sweep: every learning rate diverged; try smaller ones.")
-    return Sweep(scores, best)
-
-
-def _arguments(settings: TrainSettings, folder: str) -> Any:
-    from transformers import TrainingArguments
-
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    precision = choose_precision(device, settings.precision)
-    return TrainingArguments(
-        output_dir=folder,
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        warmup_steps=math.ceil(settings.warmup * settings.steps),
-        weight_decay=settings.weight_decay,
-        lr_scheduler_type=SCHEDULES[settings.schedule],
-        max_grad_norm=settings.max_grad_norm,
-        seed=settings.seed,
-        fp16=precision == "float16",
-        bf16=precision == "bfloat16",
-        logging_strategy="no",
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        eval_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=device.type == "cuda",
-        label_names=["labels"],
-        ddp_find_unused_parameters=False,
-    )
-
-
 def _bar(progress: bool | None, title: str) -> Any:
     if progress is None:
         progress = sys.stderr.isatty() or "ipykernel" in sys.modules
@@ -401,20 +297,3 @@ def _bar(progress: bool | None, title: str) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(desc=title, unit="step", mininterval=0.5)
-
-
-def _reset_peak_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak_memory(device: torch.device) -> float:
-    """Peak in MB: of this GPU's tensors, or of the whole process on a CPU."""
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return 0.0
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kilobytes
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)

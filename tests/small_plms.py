@@ -1,139 +1,108 @@
-"""Small tokenizers of four kinds and untrained PLMs for them, for the tests of several packages."""
+"""Small untrained PLMs of every architecture and head, for the tests of several packages.
+
+`make` gives one by name, over a vocabulary of 50 numbers; `bert`, `roberta`, `gpt2` and `t5` give
+a language model that fits a tokenizer.
+"""
 
 from __future__ import annotations
 
-import json
-
 import torch
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors, trainers
-from tokenizers import decoders as tokenizer_decoders
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    BertTokenizer,
-    GPT2Config,
-    GPT2LMHeadModel,
-    GPT2Tokenizer,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-    RobertaForMaskedLM,
-    RobertaTokenizer,
-    T5Config,
-    T5ForConditionalGeneration,
-    T5Tokenizer,
-)
+import transformers as hf
 
-TEXT = (
-    "a an the it was is film town rain no yes maybe great good bad terrible weapons of mass "
-    "destruction found in iraq sport world dull joy from start to end and i think that dog cat "
-    "really not definitely so warm cold"
-)
-WORDS = TEXT.split()
-PUNCTUATION = list(".,?!:;-'\"()[]{}<>/|#_")
-LETTERS = [chr(c) for c in range(ord("a"), ord("z") + 1)]
-SENTENCES = [
-    "it was great . it was bad . no weapons of mass destruction found in iraq yet .",
-    "The film was dull ? yes , I think that it was a terrible film .",
-    "Weapons found in Iraq . maybe the rain was cold and the town warm .",
-    " ".join(WORDS),
-    "great good bad terrible yes no maybe " * 20,
-]
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+VOCAB = 50
 SIZES = {
+    "vocab_size": VOCAB,
     "hidden_size": 16,
     "num_hidden_layers": 2,
-    "num_attention_heads": 2,
+    "num_attention_heads": 4,
     "intermediate_size": 32,
-    "initializer_range": 0.5,
+    "max_position_embeddings": 40,
 }
+GPT2 = {
+    "vocab_size": VOCAB,
+    "n_embd": 16,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_positions": 40,
+    "bos_token_id": 2,
+    "eos_token_id": 3,
+    "pad_token_id": 0,
+}
+LLAMA = SIZES | {"num_key_value_heads": 2, "pad_token_id": 0}
+T5 = {
+    "vocab_size": VOCAB,
+    "d_model": 16,
+    "d_kv": 4,
+    "d_ff": 32,
+    "num_layers": 2,
+    "num_heads": 4,
+    "pad_token_id": 0,
+    "decoder_start_token_id": 0,
+}
+GATED = T5 | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+MODELS = {
+    "bert": (hf.BertForSequenceClassification, hf.BertConfig, SIZES),
+    "bert-lm": (hf.BertForMaskedLM, hf.BertConfig, SIZES),
+    "bert-bare": (hf.BertModel, hf.BertConfig, SIZES),
+    "bert-tagger": (hf.BertForTokenClassification, hf.BertConfig, SIZES),
+    "bert-choice": (hf.BertForMultipleChoice, hf.BertConfig, SIZES),
+    "roberta": (hf.RobertaForSequenceClassification, hf.RobertaConfig, SIZES),
+    "roberta-lm": (hf.RobertaForMaskedLM, hf.RobertaConfig, SIZES),
+    "roberta-bare": (hf.RobertaModel, hf.RobertaConfig, SIZES),
+    "xlm-roberta-lm": (hf.XLMRobertaForMaskedLM, hf.XLMRobertaConfig, SIZES),
+    "camembert-lm": (hf.CamembertForMaskedLM, hf.CamembertConfig, SIZES),
+    "gpt2": (hf.GPT2LMHeadModel, hf.GPT2Config, GPT2),
+    "gpt2-classifier": (hf.GPT2ForSequenceClassification, hf.GPT2Config, GPT2),
+    "llama": (hf.LlamaForCausalLM, hf.LlamaConfig, LLAMA),
+    "llama-classifier": (hf.LlamaForSequenceClassification, hf.LlamaConfig, LLAMA),
+    "mistral": (hf.MistralForCausalLM, hf.MistralConfig, LLAMA),
+    "qwen2": (hf.Qwen2ForCausalLM, hf.Qwen2Config, LLAMA),
+    "t5": (hf.T5ForConditionalGeneration, hf.T5Config, T5),
+    "t5-gated": (hf.T5ForConditionalGeneration, hf.T5Config, GATED),
+    "t5-encoder": (hf.T5EncoderModel, hf.T5Config, T5),
+    "t5-tagger": (hf.T5ForTokenClassification, hf.T5Config, T5),
+    "mt5": (hf.MT5ForConditionalGeneration, hf.MT5Config, T5),
+}
+"""name -> (class, class of its config, settings); the bare name of a decoder is its LM."""
 
 
-def bert_tokenizer() -> BertTokenizer:
-    """A lower-casing WordPiece tokenizer with a character fall-back."""
-    vocabulary = [*SPECIAL, *PUNCTUATION, *LETTERS, *WORDS]
-    vocabulary += [f"##{letter}" for letter in LETTERS] + ["##s", "##ly"]
-    vocabulary += ["mask", "sep", "0", "1", "2"]
-    vocabulary = list(dict.fromkeys(vocabulary))
-    return BertTokenizer(vocab={token: i for i, token in enumerate(vocabulary)})
+def make(name: str, seed: int = 0, **changes) -> hf.PreTrainedModel:
+    """The model of that name in eval mode, without its chatter; `changes` go to its config."""
+    model_class, config_class, settings = MODELS[name]
+    level = hf.utils.logging.get_verbosity()
+    hf.utils.logging.set_verbosity_error()
+    try:
+        torch.manual_seed(seed)
+        return model_class(config_class(**(settings | changes))).eval()
+    finally:
+        hf.utils.logging.set_verbosity(level)
 
 
-def roberta_tokenizer() -> RobertaTokenizer:
-    """A byte-level BPE tokenizer with RoBERTa's special tokens (its mask takes the space)."""
-    vocab, merges = _byte_level(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
-    mask = AddedToken("<mask>", lstrip=True, special=True)
-    return RobertaTokenizer(vocab=vocab, merges=merges, mask_token=mask)
+LOUD = {"initializer_range": 0.5}  # so that answers differ visibly from word to word
 
 
-def gpt2_tokenizer() -> GPT2Tokenizer:
-    """A byte-level BPE tokenizer with GPT-2's one special token and no padding token."""
-    vocab, merges = _byte_level(["<|endoftext|>"])
-    return GPT2Tokenizer(vocab=vocab, merges=merges)
+def bert(tokenizer, **changes) -> hf.BertForMaskedLM:
+    settings = LOUD | {"num_attention_heads": 2, "max_position_embeddings": 48} | changes
+    return make("bert-lm", **(_padding(tokenizer) | settings))
 
 
-def t5_tokenizer() -> T5Tokenizer:
-    """A SentencePiece (unigram) tokenizer with T5's sentinels; "</s>" is one of its pieces."""
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
-    pieces += [(f"▁{word}", -3.0) for word in WORDS]
-    pieces += [(c, -6.0) for c in [*LETTERS, *PUNCTUATION, "0", "1", "2"]]
-    return T5Tokenizer(vocab=pieces, extra_ids=10)
+def roberta(tokenizer, **changes) -> hf.RobertaForMaskedLM:
+    settings = LOUD | {"num_attention_heads": 2, "max_position_embeddings": 50} | changes
+    return make("roberta-lm", **(_padding(tokenizer) | settings))
 
 
-def word_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
-    """Whole words only, with BERT's special tokens, none of which are added to a text."""
-    names = [*SPECIAL, *words]
-    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate(names)}, unk_token="[UNK]"))
-    inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
+def gpt2(tokenizer, **changes) -> hf.GPT2LMHeadModel:
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    settings = LOUD | {"n_head": 2, "n_positions": 64, "pad_token_id": None} | ends | changes
+    return make("gpt2", **({"vocab_size": len(tokenizer)} | settings))
 
 
-def bert(tokenizer, **changes) -> BertForMaskedLM:
-    torch.manual_seed(0)
-    settings = SIZES | {"max_position_embeddings": 48} | changes
-    config = BertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **settings)
-    return BertForMaskedLM(config).eval()
-
-
-def roberta(tokenizer, **changes) -> RobertaForMaskedLM:
-    torch.manual_seed(0)
-    settings = SIZES | {"max_position_embeddings": 50} | changes
-    config = RobertaConfig(
-        vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **settings
-    )
-    return RobertaForMaskedLM(config).eval()
-
-
-def gpt2(tokenizer, **changes) -> GPT2LMHeadModel:
-    torch.manual_seed(0)
-    settings = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64} | changes
-    settings = {
-        "bos_token_id": tokenizer.bos_token_id,
+def t5(tokenizer) -> hf.T5ForConditionalGeneration:
+    ends = {
+        "decoder_start_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.eos_token_id,
-        "initializer_range": 0.5,
-    } | settings
-    return GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), **settings)).eval()
-
-
-def t5(tokenizer) -> T5ForConditionalGeneration:
-    torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=len(tokenizer),
-        d_model=16,
-        d_kv=8,
-        d_ff=32,
-        num_layers=2,
-        num_heads=2,
-        decoder_start_token_id=tokenizer.pad_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    return T5ForConditionalGeneration(config).eval()
+    }
+    return make("t5", **_padding(tokenizer), **ends, d_kv=8, num_heads=2)
 
 
 def saved(folder, model, tokenizer) -> str:
@@ -143,18 +112,5 @@ def saved(folder, model, tokenizer) -> str:
     return str(folder)
 
 
-def _byte_level(special: list[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = tokenizer_decoders.ByteLevel()
-    backend.post_processor = processors.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=600,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    backend.train_from_iterator(SENTENCES, trainer)
-    model = json.loads(backend.to_str())["model"]
-    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
-    return model["vocab"], merges
+def _padding(tokenizer) -> dict[str, int]:
+    return {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}

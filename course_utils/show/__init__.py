@@ -7,6 +7,7 @@ nor torch.
 
     plots       charts readable from the back of a room
     dots        scores side by side, one row each
+    measured    means over seeds with their spread: curves, rows, intervals against zero
     tradeoff    the chart of the course: accuracy against trained parameters
     diagram     one layer of a PLM, and where each method sits
     tables      one table for notebook, terminal and plain text
@@ -26,6 +27,9 @@ _HOMES = {
     "accuracy_vs_parameters": "tradeoff",
     "layer_diagram": "diagram",
     "score_dots": "dots",
+    "measured_curves": "measured",
+    "measured_rows": "measured",
+    "interval_rows": "measured",
     "label_bars": "plots",
     "score_curves": "plots",
     "learning_curve": "plots",
@@ -50,6 +54,7 @@ _HOMES = {
 _MODULES = (
     "plots",
     "dots",
+    "measured",
     "tradeoff",
     "diagram",
     "style",

@@ -41,7 +41,7 @@ def _bar(name: str, value: float, marked: bool) -> str:
         f'<div style="text-align:right;font-weight:{"bold" if marked else "normal"}">'
         f"{html.escape(name)}{tick}</div>"
         f'<div style="background:rgba(128,128,128,0.18)"><div style="width:{width:.1f}%;'
-        f'background:{colour};height:1.35em"></div></div>'
+        f'background:{colour};height:100%"></div></div>'
         f'<div style="font-variant-numeric:tabular-nums">{value:.3f}</div>'
     )
 
@@ -60,7 +60,7 @@ def surprise_strip(
     spans = []
     for token, value in zip(tokens, bits, strict=True):
         share = 0.0 if value is None else min(value / top, 1.0)
-        ink = "#fff" if share > 0.55 else "#111"
+        ink = "#fff" if share > 0.68 else "#111"
         below = "&nbsp;" if value is None else f"{value:.1f}"
         spans.append(
             f'<span style="display:inline-block;text-align:center;margin:2px;padding:2px 7px;'

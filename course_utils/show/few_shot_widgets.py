@@ -106,7 +106,11 @@ def in_context_playground(
         query=_count("query", len(queries)),
         shown=ipw.IntSlider(value=2, min=0, max=most, description="shown", **WIDE),
         draw=ipw.IntSlider(value=0, min=0, max=20, description="draw", **WIDE),
-        order=ipw.Dropdown(options=["shuffled", "by_label"], description="order", **WIDE),
+        order=ipw.Dropdown(
+            options=[("shuffled", "shuffled"), ("by label", "by_label")],
+            description="order",
+            **WIDE,
+        ),
         labels_of=ipw.Dropdown(
             options=["as they are", "turned round"], description="labels", **WIDE
         ),
@@ -153,7 +157,7 @@ def soft_label_playground(
 
     knobs = {
         teacher: ipw.FloatSlider(
-            value=weights[teacher], min=0.0, max=1.0, step=0.05, description=teacher, **WIDE
+            value=weights[teacher], min=0.0, max=1.0, step=0.01, description=teacher, **WIDE
         )
         for teacher in teachers
     }

@@ -47,7 +47,7 @@ def template_playground(
     def answer(template: str, number: int = 1, **typed: str) -> Page:
         chosen = examples[number - 1]
         verbalizer = typed_verbalizer(typed)
-        asked = PromptModel(model, tokenizer, template, verbalizer)
+        asked = PromptModel(model, tokenizer, template, verbalizer, soft=_soft(template))
         logits = asked.word_logits([chosen])[0]  # (V,)
         chances = verbalizer.probabilities(logits, tokenizer).tolist()
         names = {label: f"{label} ({', '.join(verbalizer.words[label])})" for label in words}
@@ -109,7 +109,7 @@ def verbalizer_explorer(
         bars = probability_bars(
             {f"said {name}": (given == i).float().mean().item() for i, name in enumerate(labels)}
             | {"right": right, "commonest label": max(Counter(gold.tolist()).values()) / len(gold)},
-            f"{asked.template.text}   on {len(gold)} examples",
+            f"{len(gold)} examples, asked: {asked.template.text}",
             mark="right",
         )
         rows = [
@@ -136,6 +136,11 @@ def typed_verbalizer(typed: Mapping[str, str]) -> Verbalizer:
     return Verbalizer(
         {label: [w.strip() for w in line.split(",") if w.strip()] for label, line in typed.items()}
     )
+
+
+def _soft(template: str) -> str | None:
+    """What fills {soft:N}, where it is typed: vectors of common words."""
+    return "vocabulary" if Template(template).n_soft else None
 
 
 def _set_apart(logits, gold, labels, tokenizer, k: int) -> list[dict[str, object]]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from course_utils.errors import CourseError
 
-_CELL = "padding:0.35em 0.9em;border-bottom:1px solid #ccc;vertical-align:top;"
+_CELL = "padding:0.35em 0.9em;border-bottom:1px solid rgba(128,128,128,0.5);vertical-align:top;"
+RIGHT, WRONG, NEITHER = "#009E73", "#D55E00", "#888888"  # told apart on light and on dark
 
 
 class Page:
@@ -71,7 +72,7 @@ class Table(Page):
     def _html(self) -> str:
         sides = ["right" if self._numeric(column) else "left" for column in self.columns]
         head = "".join(
-            f'<th style="{_CELL}text-align:{side};border-bottom:2px solid #333">'
+            f'<th style="{_CELL}text-align:{side};border-bottom:2px solid currentColor">'
             f"{html.escape(column)}</th>"
             for column, side in zip(self.columns, sides, strict=True)
         )
@@ -84,11 +85,13 @@ class Table(Page):
             )
             body.append(f"<tr>{''.join(cells)}</tr>")
         caption = html.escape(self.caption)
+        # A <caption> would be as narrow as the table, or wider than the page.
+        above = f'<div style="font-weight:bold;padding:0.3em 0">{caption}</div>' if caption else ""
+        look = "border-collapse:collapse;font-size:1em;margin:0"
         return (
-            '<table style="border-collapse:collapse;font-size:1.15em;margin:0.5em 0">'
-            '<caption style="text-align:left;white-space:nowrap;padding:0.3em 0;font-weight:bold">'
-            f"{caption}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+            f'<div style="font-size:1.15em;line-height:1.4;margin:0.5em 0">{above}'
+            f'<table aria-label="{caption}" style="{look}">'
+            f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
         )
 
     def _text(self) -> str:
@@ -114,6 +117,28 @@ class Table(Page):
         for number, row in enumerate(self.cells()):
             table.add_row(*row, style="bold" if number == self.highlight else None)
         return table
+
+
+def message_box(text: str, colour: str, before: str = "") -> str:
+    """A message in the letters of the page, its colour in the edge: readable light and dark.
+
+    The first line is prose; further lines are kept letter under letter, for a caret that points.
+
+    Args:
+        before: HTML that stands before the text.
+    """
+    first, _, rest = text.partition("\n")
+    lines = (
+        '<pre style="margin:0.3em 0 0;padding:0;background:none;color:inherit;font-size:1em;'
+        f'overflow-x:auto">{html.escape(rest)}</pre>'
+        if rest
+        else ""
+    )
+    return (
+        f'<div style="font-size:1.15em;line-height:1.4;max-width:46em;margin:0.3em 0;'
+        f'border-left:6px solid {colour};padding:0.4em 0.8em">{before}{html.escape(first)}{lines}'
+        "</div>"
+    )
 
 
 def shown(value: object, digits: int = 3) -> str:

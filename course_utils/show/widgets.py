@@ -15,10 +15,20 @@ import ipywidgets as ipw
 from course_utils.errors import CourseError
 from course_utils.show import memory
 from course_utils.show.bars import probability_bars
-from course_utils.show.tables import Page, Table
+from course_utils.show.tables import WRONG, Page, Table, message_box
 from course_utils.show.words import is_causal, top_words
 
-WIDE = {"layout": ipw.Layout(width="46em"), "style": {"description_width": "7em"}}
+WIDE = {"layout": {"width": "46em"}, "style": {"description_width": "7em"}}
+
+# Jupyter's own sizes are for one reader at a desk; these are for the last row, too.
+_LETTERS = (
+    "<style>.course-playground {--jp-widgets-font-size: 16px; --jp-widgets-inline-height: 32px;}"
+    ".course-playground .widget-html-content {line-height: 1.4;}</style>"
+)
+
+
+def _large_letters() -> ipw.HTML:
+    return ipw.HTML(_LETTERS, layout=ipw.Layout(display="none"))
 
 
 class Playground(ipw.VBox):
@@ -28,25 +38,38 @@ class Playground(ipw.VBox):
         answer: called with the value of each knob by name; returns a Page (or a Table).
         knobs: name -> ipywidgets control with a `value`.
 
-    A CourseError is shown as its sentence: half-typed input is no accident worth a traceback.
+    A CourseError is shown as its sentence: half-typed input is no accident worth a traceback. So is
+    any other error that a turned knob brings about, since Jupyter would hide it in its log and the
+    old answer would stay. One that is there before any knob was turned is raised.
     """
 
     def __init__(self, answer: Callable[..., Page], knobs: Mapping[str, ipw.Widget]) -> None:
         self.answer, self.knobs = answer, dict(knobs)
+        for name, knob in self.knobs.items():
+            _describe(knob, name)
         self.page = Page("", "")
-        self._view = ipw.HTML()
-        super().__init__([*self.knobs.values(), self._view])
+        self._view = ipw.HTML(layout=ipw.Layout(width="auto"))
+        super().__init__([_large_letters(), *self.knobs.values(), self._view])
+        self.add_class("course-playground")
         for knob in self.knobs.values():
-            knob.observe(self.refresh, names="value")
+            knob.observe(self._turned, names="value")
         self.refresh()
 
-    def refresh(self, _change=None) -> None:
+    def refresh(self) -> None:
         """Work the answer out again from the knobs as they stand."""
         try:
             self.page = self.answer(**{name: knob.value for name, knob in self.knobs.items()})
         except CourseError as error:
-            self.page = Page(f'<div style="color:#D55E00">{_escaped(error)}</div>', str(error))
+            self.page = Page(message_box(str(error), WRONG), str(error))
         self._view.value = self.page.html
+
+    def _turned(self, _change) -> None:
+        try:
+            self.refresh()
+        except Exception as error:
+            said = f"No answer to this: {type(error).__name__}: {error}"
+            self.page = Page(message_box(said, WRONG), said)
+            self._view.value = self.page.html
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = dict(super()._repr_mimebundle_(**kwargs) or {})
@@ -107,6 +130,7 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
         return Table(rows, caption="training: AdamW, without activations")
 
     sizes = sorted({parameters, *memory.KNOWN_SIZES.values()})
+    trained = sorted({added, *(step * 10.0**zeros for zeros in range(3, 9) for step in (1, 2, 5))})
     return playground(
         answer,
         model=ipw.SelectionSlider(
@@ -115,13 +139,9 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
             description="parameters",
             **WIDE,
         ),
-        trained=ipw.FloatLogSlider(
+        trained=ipw.SelectionSlider(
+            options=[(_count(size), size) for size in trained],
             value=added,
-            base=10,
-            min=3,
-            max=9,
-            step=0.1,
-            readout_format=",.0f",
             description="trained",
             **WIDE,
         ),
@@ -132,14 +152,24 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
     )
 
 
+def _describe(knob: ipw.Widget, name: str) -> None:
+    """A knob without description or size is named as the function calls it, as wide as others."""
+    if getattr(knob, "description", None) == "":
+        knob.description = name.replace("_", " ")
+    if getattr(knob.style, "description_width", None) == "":
+        knob.style.description_width = WIDE["style"]["description_width"]
+    if knob.layout.width is None:
+        knob.layout.width = WIDE["layout"]["width"]
+
+
 def _set_to(knob: ipw.Widget) -> str:
     label = getattr(knob, "label", None)
-    if label is not None:
-        return str(label)
-    return f"{knob.value:,.0f}" if isinstance(knob, ipw.FloatLogSlider) else str(knob.value)
+    return str(knob.value if label is None else label)
 
 
 def _count(parameters: float) -> str:
+    if parameters < 1e5:
+        return f"{parameters / 1e3:g}k"
     return f"{parameters / 1e9:g}B" if parameters >= 1e9 else f"{parameters / 1e6:g}M"
 
 

@@ -294,9 +294,9 @@ def _check_room(needed: int, max_length: int) -> None:
 class Collator:
     """Pads features to the longest of the batch and stacks them as tensors.
 
-    input_ids are padded with pad_id, labels with -100, masks and token types with 0; a scalar
-    becomes a (B,) tensor, a list of another length than the text (mask positions) is stacked
-    as it is. Stacked choices give (B, C, L).
+    input_ids are padded with pad_id, labels with -100, other columns with a number per token
+    (masks, token types) with 0; a scalar becomes a (B,) tensor, a list of places (mask positions)
+    is stacked as it is. Stacked choices give (B, C, L).
 
     Args:
         pad_id: the tokenizer's padding token.
@@ -319,7 +319,7 @@ class Collator:
             values = [f[key] for f in features]
             if key == "labels" and isinstance(value, list):
                 batch[key] = self._padded(values, [len(v) for v in values], IGNORED)
-            elif isinstance(value, list) and len(value) == lengths[0]:
+            elif _per_token(key, values, lengths):
                 pad = self.pad_id if key == "input_ids" else 0
                 batch[key] = self._padded(values, lengths, pad)
             else:
@@ -348,6 +348,17 @@ class Collator:
         if "labels" in features[0]:
             batch["labels"] = torch.tensor([f["labels"] for f in features])
         return batch
+
+
+def _per_token(key: str, values: Sequence[Any], lengths: Sequence[int]) -> bool:
+    """Whether a column has a number per token. Places in the text ("..._positions") never are.
+
+    A model's own encoding may have others, known by their lengths: those of the text in every
+    row, since a single row is as long as its places by chance.
+    """
+    if key.endswith("_positions") or not isinstance(values[0], list):
+        return False
+    return [len(value) for value in values] == list(lengths)
 
 
 def collate(features: Sequence[Mapping[str, Any]], tokenizer: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from told_claims import PLM, SMALL
 
 from course_utils.claims.bench import KNOWN, NEW, NEW_TOO, Bench
 from course_utils.claims.claim import Cell, Claim, Scale
-from course_utils.claims.measures import Asked, FineTuned
+from course_utils.claims.measures import Asked, FineTuned, usual_rate
 from course_utils.claims.pattern_exploiting import PatternExploiting
 from course_utils.claims.prompting.demonstrations_help import Demonstrated
 from course_utils.claims.prompting.multitask_zero_shot import AFTER, BEFORE, Mixture, OnUnseen
@@ -41,26 +41,30 @@ class Scores:
 
 
 class TestLearningRate:
-    """The kit's own rate for full fine-tuning of a pocket model is 5e-4."""
+    """Tried are shares of the kit's own rate: 0.4 of it, 0.1 and all of it."""
 
     tuned = FineTuned(tries=(0.4, 0.1, 1.0))
 
-    def test_the_best_on_dev_with_seed_0(self):
-        bench = Scores(((2e-4, 0.6), (5e-5, 0.5), (5e-4, 0.7)))
-        assert self.tuned.chosen_rate(bench, TASK) == 5e-4
+    @pytest.fixture
+    def rates(self):
+        usual = usual_rate(PLM, "full")
+        return [float(f"{share * usual:.2g}") for share in (0.4, 0.1, 1.0)]
 
-    def test_of_equal_ones_the_first(self):
-        bench = Scores(((2e-4, 0.6), (5e-5, 0.6), (5e-4, 0.6)))
-        assert self.tuned.chosen_rate(bench, TASK) == 2e-4
+    def bench(self, rates, *scores):
+        return Scores(tuple(zip(rates, scores, strict=True)))
 
-    def test_one_that_diverges_is_not_chosen(self):
-        bench = Scores(((2e-4, 0.6), (5e-5, 0.5), (5e-4, None)))
-        assert self.tuned.chosen_rate(bench, TASK) == 2e-4
+    def test_the_best_on_dev_with_seed_0(self, rates):
+        assert self.tuned.chosen_rate(self.bench(rates, 0.6, 0.5, 0.7), TASK) == rates[2]
 
-    def test_all_diverged(self):
-        bench = Scores(((2e-4, None), (5e-5, None), (5e-4, None)))
+    def test_of_equal_ones_the_first(self, rates):
+        assert self.tuned.chosen_rate(self.bench(rates, 0.6, 0.6, 0.6), TASK) == rates[0]
+
+    def test_one_that_diverges_is_not_chosen(self, rates):
+        assert self.tuned.chosen_rate(self.bench(rates, 0.6, 0.5, None), TASK) == rates[0]
+
+    def test_all_diverged(self, rates):
         with pytest.raises(CourseError, match="every learning rate"):
-            self.tuned.chosen_rate(bench, TASK)
+            self.tuned.chosen_rate(self.bench(rates, None, None, None), TASK)
 
     def test_both_arms_try_as_many(self):
         prompt, head = FineTuned(wording=NEW), FineTuned()
@@ -130,7 +134,8 @@ def test_a_claim_from_end_to_end(tmp_path, clock):
     )
     results = run_claims([claim], tmp_path, scale=TINY, plm=PLM, say=clock.said.append, clock=clock)
     rows = {row["arm"]: row for row in results["claims"][0]["rows"]}
-    assert rows["prompt"]["learning_rate"] == rows["head"]["learning_rate"] == 5e-4
+    usual = usual_rate(PLM, "full")
+    assert rows["prompt"]["learning_rate"] == rows["head"]["learning_rate"] == usual
     assert rows["asked"]["trainable"] == 0
     assert "{mask}" in rows["prompt"]["notes"][0]
     assert rows["head"]["notes"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -27,3 +28,14 @@ def builder():
 @pytest.fixture(scope="session")
 def runner():
     return _module("execute")
+
+
+@pytest.fixture
+def kernels_share_cores(monkeypatch):
+    """One thread for each kernel where test processes run side by side.
+
+    With more, the threads of two kernels on two cores wait for one another, spinning.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            monkeypatch.setenv(name, "1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nbformat
 import pytest
 
 TEXTS = sorted((Path(__file__).parents[2] / "notebooks" / "src").glob("*.py"))
@@ -11,6 +12,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 KNOBS = "Run this notebook to turn the knobs."
 
 
+@pytest.mark.usefixtures("kernels_share_cores")
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 def test_it_runs_and_shows_something_useful(builder, runner, text, tmp_path):
     done = runner.execute(builder.notebook_of(text), tmp_path)
@@ -33,3 +35,13 @@ def test_it_runs_and_shows_something_useful(builder, runner, text, tmp_path):
     page = runner.page_of(done)
     assert WIDGET not in page
     assert page.count(KNOBS) == len(playgrounds)
+
+
+def test_kernels_of_parallel_tests_have_one_thread_each(runner, tmp_path, monkeypatch, request):
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    request.getfixturevalue("kernels_share_cores")
+    ask = 'import os; print(os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"])'
+    cell = nbformat.v4.new_code_cell(ask)
+    done = runner.execute(nbformat.v4.new_notebook(cells=[cell]), tmp_path)
+    assert done.cells[0].outputs[0].text == "1 1\n"

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import pytest
 import small_plms
+import small_tokenizers
 
 
 @pytest.fixture(scope="session")
 def bert():
-    return small_plms.bert_tokenizer()
+    return small_tokenizers.bert()
 
 
 @pytest.fixture(scope="session")
 def roberta():
-    return small_plms.roberta_tokenizer()
+    return small_tokenizers.roberta()
 
 
 @pytest.fixture(scope="session")
 def gpt2():
-    return small_plms.gpt2_tokenizer()
+    return small_tokenizers.gpt2()
 
 
 @pytest.fixture(scope="session")
 def t5():
-    return small_plms.t5_tokenizer()
+    return small_tokenizers.t5()
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import small_plms
+import small_tokenizers
 
 WORDS = ["the", "soup", "was", "stale", "fresh", "bad", "good", "it", ".", "and", "waiter", "rude"]
 
 
 @pytest.fixture(scope="session")
 def word_tokenizer():
-    return small_plms.word_tokenizer(WORDS)
+    return small_tokenizers.of_words(WORDS)
 
 
 @pytest.fixture(scope="session")

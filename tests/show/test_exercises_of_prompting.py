@@ -124,6 +124,14 @@ def test_what_is_not_written_is_open(check, answer):
     assert check(answer).state == "open"
 
 
+def test_a_template_that_is_none_is_explained_without_the_name_of_an_error():
+    check = templates_and_verbalizers.check_own_template
+    verdict = check("{sentence it was", lambda text: 1.0, 0.5, ())
+    assert verdict.state == "not yet"
+    assert "Error" not in str(verdict)
+    assert "^</pre>" in verdict.html
+
+
 MISTAKES = [
     # label_probabilities
     (0, lambda z, w: label_probabilities(z, w, torch.sum), "add up"),

@@ -34,6 +34,12 @@ def test_a_highlighted_row_is_bold():
     assert "bold" not in table._repr_html_().split("<tbody>")[1].split("</tr>")[1]
 
 
+def test_a_long_caption_does_not_widen_the_table():
+    page = Table(ROWS, caption="a review of many words " * 9).html
+    assert "nowrap" not in page
+    assert page.index("many words") < page.index("<table")
+
+
 def test_digits():
     assert "62.4" in str(Table([{"days": 62.36}], digits=1))
 

@@ -34,8 +34,39 @@ def test_template_and_words_move_the_label_bars(masked):
     place.knobs["positive"].value = "unheard"
     assert "unheard" in str(place.page)
     assert "positive (" not in str(place.page)
+    place.knobs["positive"].value = "good"
     place.knobs["template"].value = "{text} it was ."
-    assert "mask" in str(place.page)
+    assert "{mask}" in str(place.page)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("", "{mask}"),
+        ("{text", "^"),
+        ("{txet} it was {mask} .", "did you mean {text}"),
+        ("{text} {mask} {mask}", "2 masks"),
+        ("{text} [MASK]", "{mask}"),
+        ("\U0001f600 {mask}", "negative (bad)"),
+        ("{soft:3} {text} {mask}", "[soft 3]"),
+        ("{text} " + "soup " * 500 + "{mask}", "token"),
+    ],
+)
+def test_whatever_is_typed_as_a_template_is_answered_in_words(masked, typed, said):
+    place = template_playground(*masked, ROWS[0], TEMPLATE, WORDS)
+    place.knobs["template"].value = typed
+    assert said in str(place.page)
+    assert "Error" not in str(place.page)
+    place.knobs["template"].value = TEMPLATE
+    assert "the soup was stale . it was [MASK] ." in str(place.page)
+
+
+@pytest.mark.parametrize("typed", ["", " , ", "\U0001f600", "bad", "[MASK]", "good, good"])
+def test_label_words_that_are_none_are_answered_in_words(masked, typed):
+    place = template_playground(*masked, ROWS[0], TEMPLATE, WORDS)
+    place.knobs["positive"].value = typed
+    assert "'positive'" in str(place.page)
+    assert "Error" not in str(place.page)
 
 
 def test_the_bars_are_what_the_prompt_answers(masked):
@@ -89,6 +120,12 @@ def test_demonstrations_in_context(causal):
     assert str(place.page) != one
     place.knobs["calibrate"].value = True
     assert "calibrated" in str(place.page)
+
+
+def test_a_weight_starts_where_its_slider_can_stand():
+    place = soft_label_playground({"a": torch.ones(1, 2)}, {"a": 0.81}, ["x"], ("no", "yes"))
+    steps = place.knobs["a"].value / place.knobs["a"].step  # the browser rounds to whole steps
+    assert steps == pytest.approx(round(steps))
 
 
 def test_a_teacher_of_weight_0_is_not_heard():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import small_models as small
+import small_tasks as small
 from datasets import Dataset
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import BPE, WordPiece
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from course_utils.errors import CourseError
@@ -131,7 +132,7 @@ def subword_tokenizer():
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "sea", "##side", "ann", "runs", "town"]
     inner = Tokenizer(WordPiece({w: i for i, w in enumerate(vocabulary)}, unk_token="[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    inner.post_processor = small.TemplateProcessing(
+    inner.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
@@ -258,3 +259,15 @@ class TestCollator:
     def test_mask_positions_are_stacked(self):
         features = [{"input_ids": [1, 2, 3], "mask_positions": [1]}] * 2
         assert Collator(0)(features)["mask_positions"].tolist() == [[1], [1]]
+
+    @pytest.mark.parametrize("order", [1, -1], ids=["short-first", "long-first"])
+    def test_mask_positions_of_a_text_of_one_token_are_no_tokens(self, order):
+        features = [
+            {"input_ids": [4], "mask_positions": [0]},
+            {"input_ids": [1, 2, 3], "mask_positions": [1]},
+        ][::order]
+        assert Collator(0)(features)["mask_positions"].tolist() == [[0], [1]][::order]
+
+    def test_a_models_own_numbers_for_each_token_are_padded(self):
+        features = [{"input_ids": [4], "wanted": [7]}, {"input_ids": [1, 2], "wanted": [0, 8]}]
+        assert Collator(0)(features)["wanted"].tolist() == [[7, 0], [0, 8]]

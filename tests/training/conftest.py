@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import small_models as small
+import small_tasks as small
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-import small_models as small
+import small_tasks as small
 import torch
 from datasets import Dataset
 from torch import nn

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-import small_models as small
+import small_tasks as small
+import torch
 from datasets import Dataset
 
 from course_utils.evaluation import evaluate
@@ -101,18 +102,9 @@ def test_regression():
 
 def test_through_a_prompt_with_soft_tokens_only():
     """The PLM stays frozen, the soft tokens of the template are all that is trained."""
-    import torch
-    from transformers import BertConfig, BertForMaskedLM
-
     from course_utils.prompting import PromptModel
 
-    torch.manual_seed(0)
-    plm = BertForMaskedLM(
-        BertConfig(
-            vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-            intermediate_size=32, max_position_embeddings=48, initializer_range=0.2,
-        )
-    )  # fmt: skip
+    plm = small.bert("lm")
     plm.requires_grad_(False)
     words = {"negative": "bad", "positive": "good"}
     template = "{soft:4} {sentence} {mask}"

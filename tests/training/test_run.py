@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-import small_models as small
-import torch
-from transformers import AutoModelForMaskedLM, BertConfig
+import small_plms
+import small_tasks as small
 
 import course_utils.loop as loop
-from course_utils import training
 from course_utils.errors import CourseError
 from course_utils.plm import load_plm
 from course_utils.records import RunRecord, read_all
@@ -27,14 +26,7 @@ PROMPT = ("{sentence} it was {mask}", {"negative": "bad", "positive": "good"})
 def folder(tmp_path_factory):
     """A PLM folder as others publish them: a masked LM with its tokenizer."""
     place = tmp_path_factory.mktemp("plms") / "small-bert"
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=32, max_position_embeddings=48,
-    )  # fmt: skip
-    AutoModelForMaskedLM.from_config(config).save_pretrained(place)
-    small.tokenizer().save_pretrained(place)
-    return place
+    return Path(small_plms.saved(place, small.bert("lm"), small.tokenizer()))
 
 
 @pytest.fixture(scope="module")
@@ -130,17 +122,18 @@ class TestResults:
 
     def test_learning_rates_are_compared_once(self, folder, data, tmp_path, monkeypatch):
         """The chosen one's run is the first seed's; nothing is trained when asked again."""
-        rates, trained, real = [1e-6, 1e-2], [], training.train
+        rates, trained, real = [1e-6, 1e-2], [], loop.CourseTrainer.train
 
-        def counted(*args, **options):
-            trained.append(options["settings"].learning_rate)
-            return real(*args, **options)
+        def counted(self, *args, **options):
+            trained.append(self.args.learning_rate)
+            return real(self, *args, **options)
 
-        monkeypatch.setattr(training, "train", counted)
+        monkeypatch.setattr(loop.CourseTrainer, "train", counted)
         asked = {"learning_rate": rates, "method": "full", "output": tmp_path / "out", "seeds": 2}
         first, _ = go(folder, data, **asked)
         kept = json.loads((tmp_path / "out" / "learning_rates.json").read_text())
         assert set(kept["dev"]) == {"1e-06", "0.01"}
+        assert trained == [*rates, kept["chosen"]]
         assert [r.settings["learning_rate"] for r in first] == [kept["chosen"]] * 2
         assert first[0].dev_score == kept["dev"][f"{kept['chosen']:g}"]
         assert not (tmp_path / "out" / "tried").exists()

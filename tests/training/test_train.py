@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import small_models as small
+import small_tasks as small
 import torch
 from safetensors.torch import load_file
 
@@ -15,7 +15,8 @@ from course_utils.evaluation import evaluate
 from course_utils.loop import LengthGrouped, checkpoints, trained_state
 from course_utils.records import RunRecord
 from course_utils.settings import TrainSettings, default_learning_rate, updates_per_epoch
-from course_utils.training import sweep, train
+from course_utils.sweep import sweep
+from course_utils.training import train
 
 SETTINGS = TrainSettings(epochs=4, batch_size=8, learning_rate=5e-3)
 

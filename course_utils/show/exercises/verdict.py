@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import html
 from collections.abc import Callable
 from typing import Any
 
-from course_utils.show.tables import Page
+from course_utils.errors import CourseError
+from course_utils.show.tables import NEITHER, RIGHT, WRONG, Page, message_box
 
-_LOOKS = {"right": ("&#10004;", "#009E73"), "not yet": ("&#10008;", "#D55E00")}
+_LOOKS = {"right": ("&#10004;", RIGHT), "not yet": ("&#10008;", WRONG)}
 
 
 class Verdict(Page):
@@ -21,12 +21,8 @@ class Verdict(Page):
 
     def __init__(self, state: str, text: str) -> None:
         self.state = state
-        sign, colour = _LOOKS.get(state, ("&#9711;", "#666666"))
-        page = (
-            f'<div style="font-size:1.1em;border-left:6px solid {colour};padding:0.4em 0.8em">'
-            f"{sign} <b>{state}</b>. {html.escape(text)}</div>"
-        )
-        super().__init__(page, f"{state}. {text}")
+        sign, colour = _LOOKS.get(state, ("&#9711;", NEITHER))
+        super().__init__(message_box(text, colour, f"{sign} <b>{state}</b>. "), f"{state}. {text}")
 
 
 class NotYet(Exception):
@@ -61,7 +57,7 @@ def self_check(check: Callable[..., str]) -> Callable[..., Verdict]:
             return Verdict("right", check(answer, *more))
         except NotImplementedError:
             return Verdict("open", "Replace the raise line by your code and run the cell again.")
-        except NotYet as advice:
+        except (NotYet, CourseError) as advice:
             return Verdict("not yet", str(advice))
         except Exception as error:  # a student's code may raise anything; say it, don't stop
             return Verdict("not yet", f"Your code raised {type(error).__name__}: {error}")
