@@ -191,7 +191,10 @@ Table(
 # %%
 from course_utils import LoRA, attach
 
-before = prompted.predict(examples).scores  # of the PLM as it came
+# A fresh copy of the PLM, so that this cell can run more than once.
+model, tokenizer = load_plm("pocket-bert-base", device=device)
+prompted = PromptModel.for_task(model, tokenizer, task, wording)
+before = prompted.predict(examples).scores
 tuned = attach(model, LoRA(rank=8, alpha=16, sites=("query", "value")))
 lora_parameters, all_parameters = tuned.count(), tuned.total()
 print(tuned.summary())
@@ -308,8 +311,8 @@ print("the PLM is the same as before:", torch.equal(before, after))
 #
 # Notebooks stand alone: open any of them, run it from the top. All follow the same manners. Prose
 # comes first, then a cell of a few lines. **What do you expect?** asks you to commit to a guess
-# before you look: write it down, it is the part that teaches. Exercises have a difficulty (★ to ★★★),
-# minutes, a hint that unfolds, and a self-check.
+# before you look: write it down, it is the part that teaches. Exercises have a difficulty (★ to ★★★)
+# and minutes, most of them also a hint that unfolds and a self-check.
 #
 # ## Homework
 #
@@ -365,8 +368,8 @@ exercises.check_share(share_in_per_cent, 20 * model.config.hidden_size, all_para
 # %% [markdown]
 # **3. Another rank (★★, 10 minutes)** Go back to the cell that attaches LoRA and try ranks 1, 2 and
 # 32. Before each run write down the count and a guess of the accuracy. Where does a larger rank stop
-# helping on this task? Run each with two more seeds (of `task.subset`) before you believe it. The
-# last cell of the tour detached LoRA, so the PLM is free for another one.
+# helping on this task? Run each with two more seeds (of `task.subset`) before you believe it. That
+# cell loads the PLM afresh, so run it and the two behind it as often as you like.
 #
 # <details><summary>Hint</summary>
 #

@@ -177,8 +177,8 @@ Table(rows, caption="Surprise on 10 reviews (pocket)")
 # To be cheap at guessing, a PLM must pick up whatever helps: grammar, facts, and that a stale soup
 # makes a bad evening. We can read that off directly.
 #
-# **What do you expect?** Replace `stale` by `fresh`, then one of the two only. Replace the text by a
-# topic of your own: where does the pocket world end?
+# **What do you expect?** Replace `stale` by `fresh` and `rude` by `polite`; then only one of the two.
+# Take a topic of your own: where does the pocket world end?
 
 # %%
 from course_utils.show import fill_mask_playground
@@ -238,7 +238,9 @@ def samples(start, temperature):
 playground(
     samples,
     start=widgets.Text(value=start, description="start", continuous_update=False),
-    temperature=widgets.FloatSlider(value=1.0, min=0.1, max=3.0, step=0.1, continuous_update=False),
+    temperature=widgets.FloatSlider(
+        value=1.0, min=0.1, max=3.0, description="temperature", continuous_update=False
+    ),
 )
 
 # %% [markdown]

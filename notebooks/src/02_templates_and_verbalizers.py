@@ -231,7 +231,7 @@ from course_utils.show import score_dots
 
 
 def answers_of(task):
-    """What the PLM answers on the test set with each of the task's wordings: template -> Answers."""
+    """The test set asked in each of the task's wordings: template -> (prompt, its answers)."""
     test, found = task.splits["test"], {}
     for number, wording in enumerate(task.prompts):
         asked = PromptModel.for_task(plm, tokenizer, task, number)
@@ -239,12 +239,14 @@ def answers_of(task):
     return found
 
 
-def by_kind(task, scores):
-    """Scores in two sections: wordings the PLM has read, wordings kept out of its texts."""
+def scores_by_kind(task):
+    """Accuracy of each wording, in two sections: those the PLM has read, those kept out."""
+    gold = task.splits["test"]["label"]
     kinds = {"wordings it has read": {}, "new wordings": {}}
     for wording in task.prompts:
-        section = "new wordings" if wording.held_out else "wordings it has read"
-        kinds[section][wording.template] = scores[wording.template]
+        kind = "new wordings" if wording.held_out else "wordings it has read"
+        _, found = asked[task.name][wording.template]
+        kinds[kind][wording.template] = found.accuracy(gold)
     return kinds
 
 
@@ -252,26 +254,15 @@ reviews = load_task("pocket/sst2").subset(TEST_EXAMPLES, split="test")
 asked = {task.name: answers_of(task), reviews.name: answers_of(reviews)}
 
 # %%
-scores = {
-    text: found.accuracy(task.splits["test"]["label"])
-    for text, (_, found) in asked[task.name].items()
-}
-score_dots(
-    by_kind(task, scores),
-    majority=task.majority("test"),
-    title=f"Zero-shot, {task.name}: one question, many wordings\n{PLM}, pocket data",
-)
+from IPython.display import display
 
-# %%
-scores = {
-    text: found.accuracy(reviews.splits["test"]["label"])
-    for text, (_, found) in asked[reviews.name].items()
-}
-score_dots(
-    by_kind(reviews, scores),
-    majority=reviews.majority("test"),
-    title=f"Zero-shot, {reviews.name}: one question, many wordings\n{PLM}, pocket data",
-)
+for one in (task, reviews):
+    chart = score_dots(
+        scores_by_kind(one),
+        majority=one.majority("test"),
+        title=f"Zero-shot, {one.name}: one question, many wordings\n{PLM}, pocket data",
+    )
+    display(chart)
 
 # %% [markdown]
 # ### Small changes

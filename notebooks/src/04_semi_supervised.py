@@ -332,12 +332,11 @@ def of_student(result):
 # %%
 results = {"supervised": [], "one teacher": [], "PET": [], "iPET": [], "all labels": []}
 for seed in SEEDS:
-    if seed != SEEDS[0]:  # of the first draw we have both
-        pet, ipet = taught(seed, PATTERNS), taught(seed, PATTERNS, GENERATIONS)
+    done = seed == SEEDS[0]  # of the first draw we have both
     results["supervised"].append(supervised(few_shot(seed), seed))
     results["one teacher"].append(of_student(taught(seed, ["new 1"])))
-    results["PET"].append(of_student(pet))
-    results["iPET"].append(of_student(ipet))
+    results["PET"].append(of_student(pet if done else taught(seed, PATTERNS)))
+    results["iPET"].append(of_student(ipet if done else taught(seed, PATTERNS, GENERATIONS)))
     results["all labels"].append(supervised(task.subset(POOL, seed=seed), seed))
 
 # %%
