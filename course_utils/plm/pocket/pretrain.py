@@ -46,8 +46,8 @@ class Recipe:
         tokens: read in the full mix (padding counts); each step before it reads a fifth of that
             at most.
         batch: tokens in a batch.
-        peak: learning rate up to a width of 128; wider models' falls as 128 / d (Yang et al.
-            2022).
+        peak: learning rate at a width of 128. Wider models' falls as 128 / d (Yang et al. 2022),
+            narrower ones' rises as the root of that: at 128 / d the smallest never settles.
         warmup: steps in which the learning rate rises, at the start of each stage.
         weight_decay: on matrices.
         counted: documents behind the word vectors.
@@ -83,7 +83,7 @@ def rate(recipe: Recipe, width: int, step: int, left: float = 1.0) -> float:
             new ones would throw the model back to chance.
         left: share of a settling stage that is left.
     """
-    peak = recipe.peak * 128 / max(width, 128)
+    peak = recipe.peak * (128 / width) ** (1 if width > 128 else 0.5)
     return peak * min(1.0, (step + 1) / recipe.warmup) * left
 
 

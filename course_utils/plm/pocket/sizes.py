@@ -25,7 +25,7 @@ class Size:
 
 
 SIZES: dict[str, Size] = {
-    "pocket-bert-tiny": Size(48, 2, 4, False, 25),
+    "pocket-bert-tiny": Size(48, 2, 4, False, 40),
     "pocket-bert-base": Size(128, 4, 4, False, 10),
     "pocket-bert-large": Size(256, 6, 8, False, 8),
     "pocket-gpt2": Size(160, 6, 5, True, 8),
