@@ -30,8 +30,8 @@ from course_utils.tasks import load_task
 PROMPTED = ("sst2", "agnews", "snli", "boolq", "rte", "wic", "wsc")
 CLASSIFIED = (*PROMPTED, "copa")
 SHOTS, EXAMPLES = 16, 2000
-FEW_RATES = (1e-4, 3e-4, 1e-3)
-FULL_RATES = (2e-4, 5e-4, 1e-3)
+FEW_RATES = (3e-5, 1e-4, 3e-4, 1e-3)
+FULL_RATES = (1e-4, 3e-4, 1e-3)
 LORA_RATES = (1e-3, 3e-3, 1e-2)
 IN_CONTEXT = (0, 1, 4, 8)
 

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from course_utils.plm.pocket import events, inference, scenes
+from course_utils.plm.pocket import lexicon as lex
 from course_utils.plm.pocket.examples import EXAMPLES
 from course_utils.plm.pocket.lexicon import shown
 from course_utils.plm.pocket.scenes import Pick
@@ -112,6 +113,17 @@ def _reviews(domains: Iterable[str]) -> Callable[[Pick], Row]:
     return draw
 
 
+def _after(pick: Pick) -> Row:
+    """News, three in ten of them told as following something of another section."""
+    fields, label = EXAMPLES["agnews"](pick)
+    if pick.chance(0.3):
+        sections = list(lex.SECTIONS.values())
+        actors, verbs, _ = sections[pick.of([i for i in range(len(sections)) if i != label])]
+        clause = f"after the {pick.word(actors)} {pick.word(verbs)}"
+        fields = {"text": f"{clause} , {fields['text']}"}
+    return {**fields, "label": label}
+
+
 def _choice(pick: Pick) -> Row:
     cause, effect, wrong_cause, wrong_effect = scenes.cause_and_effect(pick)
     asks_cause = pick.chance(0.5)
@@ -186,7 +198,7 @@ _SEEN_CATEGORIES = tuple(c for c in events.TABLE_CATEGORIES if c not in events.U
 
 DRAW: dict[str, Callable[[Pick], Row]] = {
     "sst2": _reviews(("restaurant", "shop")),
-    "agnews": _labelled("agnews"),
+    "agnews": _after,
     "rte": _labelled("rte"),
     "snli": _labelled("snli"),
     "boolq": _labelled("boolq", about="town"),

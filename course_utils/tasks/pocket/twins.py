@@ -41,7 +41,8 @@ TWINS: dict[str, Twin] = {
         LABELS["agnews"],
         "accuracy",
         "News in four sections; words of another section stray in. Out of domain: headlines.",
-        "Ask what most of the actors, deeds and things have to do with.",
+        "Ask what most of the actors, deeds and things of the main clauses have to do with; "
+        "'after ... ,' only says what came before.",
     ),
     "rte": Twin(
         "classification",

@@ -88,7 +88,7 @@ def test_learning_rate_rises_stays_and_falls_to_zero():
     assert rate(recipe, 128, 0) == pytest.approx(recipe.peak / recipe.warmup)
     assert rate(recipe, 128, 1000) == pytest.approx(recipe.peak)
     assert rate(recipe, 128, 1000, left=0.0) == 0
-    assert rate(recipe, 32, 1000) == pytest.approx(recipe.peak)
+    assert rate(recipe, 32, 1000) == pytest.approx(2 * recipe.peak)
     assert rate(recipe, 512, 1000) == pytest.approx(recipe.peak / 4)
 
 
