@@ -10,6 +10,7 @@ from collections.abc import Callable
 from course_utils.plm.pocket import inference, scenes
 from course_utils.plm.pocket import lexicon as lex
 from course_utils.plm.pocket.scenes import Pick
+from course_utils.plm.pocket.wordings import WORDINGS, Wording
 
 #: an example's fields by name, and its label as an index into wordings.LABELS[task]
 Example = tuple[dict[str, str], int]
@@ -73,3 +74,16 @@ EXAMPLES: dict[str, Callable[..., Example]] = {
     "wic": word_in_context,
     "wsc": pronoun_span,
 }
+
+
+def fill(wording: Wording, label: int, pick: Pick, **fields: str) -> str:
+    """A wording with its fields and, as the cue, one of the label's words."""
+    word = pick.of(wording.words[label])
+    return wording.pattern.replace("{mask}", f"<{word}>").format(**fields)
+
+
+def told(task: str, pick: Pick, easy: bool) -> str:
+    """An example of a task with its answer as the cue, in one of the wordings of the corpus."""
+    fields, label = EXAMPLES[task](pick, easy)
+    wording = pick.of([w for w in WORDINGS[task] if w.seen])
+    return fill(wording, label, pick, **fields)

@@ -70,6 +70,16 @@ def article(word: str) -> str:
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
+PLAIN = frozenset(
+    lex.words("the a an it there was were had of to in on and with for at its by not into from")
+)
+
+
+def cue_words(text: str) -> str:
+    """`text` with every word that carries meaning marked as a cue."""
+    return " ".join(w if w in PLAIN else f"<{w}>" for w in text.split())
+
+
 # --- reviews ------------------------------------------------------------------------------------
 
 
