@@ -26,11 +26,11 @@ from course_utils.model_facts import (
     with_prompt,
 )
 from course_utils.records import write_text
-from course_utils.tasks.inputs import Collator, Encoded, encode, has_answer, pad_id, texts
+from course_utils.tasks.batches import IGNORED, Collator, pad_id
+from course_utils.tasks.inputs import Encoded, encode, has_answer, texts
 from course_utils.tasks.metrics import interval, score
 from course_utils.tasks.task import Task
 
-IGNORED = -100
 NEW_TOKENS = 80  # enough for a sentence about one table; E2E's longest reference has 73 words
 
 

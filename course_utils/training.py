@@ -49,7 +49,7 @@ from course_utils.model_facts import (
 )
 from course_utils.records import RunRecord, read_json, versions, write_json
 from course_utils.settings import TrainSettings, trainer_arguments, updates_per_epoch
-from course_utils.tasks.inputs import Collator, pad_id
+from course_utils.tasks.batches import Collator, pad_id
 from course_utils.tasks.task import Task
 
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from course_utils.errors import CourseError
 from course_utils.prompting.answers import Answers
-from course_utils.prompting.batches import pad
 from course_utils.prompting.scoring import model_kind, plm_of, position_limit
 from course_utils.prompting.template import DEFAULT_LENGTH
 from course_utils.prompting.tokens import mask_id
+from course_utils.tasks.batches import collate
 
 
 class AskedModel(nn.Module, ABC):
@@ -85,7 +85,7 @@ class AskedModel(nn.Module, ABC):
 
     def _batch(self, encoded: Sequence[Mapping[str, object]]) -> dict[str, Tensor]:
         """Encoded examples as tensors on the model's device, without labels."""
-        batch = pad(encoded, self.tokenizer)
+        batch = collate(encoded, self.tokenizer)
         batch.pop("labels", None)
         return {name: value.to(self.device) for name, value in batch.items()}
 

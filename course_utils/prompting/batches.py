@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from course_utils.errors import CourseError
-
-NO_LABEL = -100  # what cross-entropy leaves out
+from course_utils.tasks.batches import IGNORED, collate
 
 
 class PromptCollator:
@@ -47,7 +46,7 @@ class PromptCollator:
         self.generator = None if seed is None else torch.Generator().manual_seed(seed)
 
     def __call__(self, examples: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, Tensor]:
-        batch = pad(examples, self.tokenizer)
+        batch = collate(examples, self.tokenizer)
         if self.mlm_probability is not None:
             drawn = self.unlabelled and self.masked_texts(len(examples))
             batch.update(drawn or self._mlm(batch))
@@ -56,7 +55,7 @@ class PromptCollator:
     def masked_texts(self, count: int) -> dict[str, Tensor]:
         """`count` texts drawn from the unlabelled pool, masked: the mlm_... part of a batch."""
         drawn = torch.randint(len(self.unlabelled), (count,), generator=self.generator)
-        return self._mlm(pad([self.unlabelled[i] for i in drawn.tolist()], self.tokenizer))
+        return self._mlm(collate([self.unlabelled[i] for i in drawn.tolist()], self.tokenizer))
 
     def _mlm(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ids = batch["input_ids"]
@@ -74,57 +73,8 @@ class PromptCollator:
         result = {
             "mlm_input_ids": masked,
             "mlm_attention_mask": batch["attention_mask"],
-            "mlm_labels": torch.where(chosen, ids, NO_LABEL),
+            "mlm_labels": torch.where(chosen, ids, IGNORED),
         }
         if "soft_positions" in batch:
             result["mlm_soft_positions"] = batch["soft_positions"]
         return result
-
-
-def pad(examples: Sequence[Mapping[str, Sequence[int]]], tokenizer) -> dict[str, Tensor]:
-    """One batch of tensors, short rows padded on the right; see `PromptCollator`.
-
-    Examples that hold several rows each (draws of demonstrations) give (B, rows, T).
-    """
-    if isinstance(examples[0]["input_ids"][0], list):
-        return _pad_stacked(examples, tokenizer)
-    longest = max(len(example["input_ids"]) for example in examples)
-    fill = {"input_ids": pad_id(tokenizer), "attention_mask": 0, "token_type_ids": 0, "wanted": 0}
-    batch = {
-        name: torch.tensor(
-            [list(e[name]) + [value] * (longest - len(e[name])) for e in examples],
-            dtype=torch.long,
-        )
-        for name, value in fill.items()
-        if name in examples[0]
-    }
-    for name in ("mask_positions", "soft_positions"):
-        if name in examples[0]:
-            batch[name] = torch.tensor([list(e[name]) for e in examples], dtype=torch.long)
-    for name, value in examples[0].items():
-        if isinstance(value, int) and name != "labels":
-            batch[name] = torch.tensor([e[name] for e in examples])
-    if any("labels" in example for example in examples):
-        batch["labels"] = torch.tensor([e.get("labels", NO_LABEL) for e in examples])
-    return batch
-
-
-def _pad_stacked(examples, tokenizer) -> dict[str, Tensor]:
-    rows = len(examples[0]["input_ids"])
-    flat = [
-        {name: value[row] for name, value in example.items() if name != "labels"}
-        for example in examples
-        for row in range(rows)
-    ]
-    batch = {n: v.view(len(examples), rows, -1) for n, v in pad(flat, tokenizer).items()}
-    if any("labels" in example for example in examples):
-        batch["labels"] = torch.tensor([e.get("labels", NO_LABEL) for e in examples])
-    return batch
-
-
-def pad_id(tokenizer) -> int:
-    """The padding id; a tokenizer without one pads with its end token, which the mask hides."""
-    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id):
-        if token is not None:
-            return token
-    return 0

@@ -27,11 +27,11 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from course_utils.errors import CourseError, unknown_name
 from course_utils.prompting.asked import AskedModel
-from course_utils.prompting.batches import pad_id
 from course_utils.prompting.pieces import Piece, encode_pieces
 from course_utils.prompting.scoring import logits_at, margin_loss, plm_of, surest_first
 from course_utils.prompting.template import Template, field_text
 from course_utils.prompting.verbalizer import word_ids
+from course_utils.tasks.batches import pad_id
 from course_utils.tasks.inputs import WORDING
 from course_utils.tasks.task import NO_LABEL, Task
 

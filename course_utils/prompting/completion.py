@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.errors import CourseError
-from course_utils.prompting.batches import pad, pad_id
 from course_utils.prompting.pieces import Piece, encode_pieces
 from course_utils.prompting.scoring import blank_logits, model_kind, plm_of, position_limit
 from course_utils.prompting.template import DEFAULT_LENGTH
 from course_utils.prompting.tokens import encode_text, mask_id
 from course_utils.prompting.verbalizer import word_of
+from course_utils.tasks.batches import collate, pad_id
 
 
 class Word(NamedTuple):
@@ -152,7 +152,7 @@ def _inputs(pieces: list[Piece], tokenizer, model: nn.Module) -> tuple[dict[str,
             f"the text is {length} tokens long, but this PLM reads {room} at most: shorten it."
         )
     device = next(model.parameters()).device
-    batch = {name: value.to(device) for name, value in pad([encoded], tokenizer).items()}
+    batch = {name: value.to(device) for name, value in collate([encoded], tokenizer).items()}
     return batch, batch.pop("mask_positions")
 
 

@@ -25,12 +25,12 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from course_utils.errors import CourseError
 from course_utils.prompting.answers import Answers
-from course_utils.prompting.batches import NO_LABEL, pad_id
 from course_utils.prompting.pieces import Piece, encode_pieces
 from course_utils.prompting.prompt import PromptModel
 from course_utils.prompting.scoring import plm_of, position_limit
 from course_utils.prompting.template import Template
 from course_utils.prompting.verbalizer import Verbalizer
+from course_utils.tasks.batches import IGNORED, pad_id
 
 Row = Mapping[str, object]
 Embed = Callable[[list[str]], Tensor]
@@ -236,8 +236,8 @@ class DemonstratedPrompt(PromptModel):
         output = super().forward(**{k: v.flatten(0, 1) for k, v in inputs.items()})
         scores = output.logits.view(rows, draws, -1).mean(dim=1)  # (B, n_labels)
         loss = None
-        if labels is not None and (labels != NO_LABEL).any():
-            loss = F.cross_entropy(scores, labels, ignore_index=NO_LABEL)
+        if labels is not None and (labels != IGNORED).any():
+            loss = F.cross_entropy(scores, labels, ignore_index=IGNORED)
         return SequenceClassifierOutput(loss=loss, logits=scores)
 
     def predict(self, examples: Iterable[Row], *, batch_size: int = 8) -> Answers:

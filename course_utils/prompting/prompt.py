@@ -18,13 +18,14 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from course_utils.errors import CourseError
 from course_utils.prompting.answers import Answers
 from course_utils.prompting.asked import AskedModel
-from course_utils.prompting.batches import NO_LABEL, PromptCollator
+from course_utils.prompting.batches import PromptCollator
 from course_utils.prompting.pieces import Piece, encode_pieces
 from course_utils.prompting.scoring import WordScorer, blank_logits, margin_loss
 from course_utils.prompting.soft_tokens import SoftTokens, put_in
 from course_utils.prompting.soft_verbalizer import SoftVerbalizer, hidden_at
 from course_utils.prompting.template import Template
 from course_utils.prompting.verbalizer import Verbalizer
+from course_utils.tasks.batches import IGNORED
 
 
 class PromptModel(AskedModel):
@@ -164,7 +165,7 @@ class PromptModel(AskedModel):
         if self.log_prior is not None:
             scores = scores - self.log_prior
         loss = None
-        if labels is not None and (labels != NO_LABEL).any():
+        if labels is not None and (labels != IGNORED).any():
             loss = self._label_loss(scores, labels)
             if mlm_labels is None and self.training and self._along is not None:
                 drawn = self._along.masked_texts(len(labels))
@@ -173,7 +174,7 @@ class PromptModel(AskedModel):
                     drawn[f"mlm_{name}"] for name in ("input_ids", "attention_mask", "labels")
                 )
                 mlm_soft_positions = drawn.get("mlm_soft_positions")
-            if mlm_labels is not None and (mlm_labels != NO_LABEL).any():
+            if mlm_labels is not None and (mlm_labels != IGNORED).any():
                 masked = {"input_ids": mlm_input_ids, "attention_mask": mlm_attention_mask}
                 masked = self._with_soft(masked, mlm_soft_positions)
                 mlm_loss = self._mlm_loss(masked, mlm_labels)
@@ -183,7 +184,7 @@ class PromptModel(AskedModel):
     def _label_loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         if self.soft_verbalizer is None and self.verbalizer.lengths(self.tokenizer) != (1,):
             return margin_loss(scores, labels)
-        return F.cross_entropy(scores, labels, ignore_index=NO_LABEL)
+        return F.cross_entropy(scores, labels, ignore_index=IGNORED)
 
     def _scores(self, inputs: Mapping[str, Tensor], positions: Tensor) -> Tensor:
         """(B, n_labels) label scores before calibration."""
@@ -226,7 +227,7 @@ class PromptModel(AskedModel):
 
     def _mlm_loss(self, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
         logits = self.model(**inputs).logits[:, -labels.shape[1] :]
-        chosen = labels != NO_LABEL
+        chosen = labels != IGNORED
         return F.cross_entropy(logits[chosen].float(), labels[chosen])
 
     def _check_masks(self, lengths: tuple[int, ...]) -> None:

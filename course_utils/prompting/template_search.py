@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.errors import CourseError
-from course_utils.prompting.batches import pad
 from course_utils.prompting.pieces import Piece, encode_pieces
 from course_utils.prompting.scoring import logits_at, model_kind, position_limit
 from course_utils.prompting.template import DEFAULT_LENGTH, Template
 from course_utils.prompting.tokens import mask_id
 from course_utils.prompting.verbalizer import WORD_MARKS, Verbalizer, word_ids
+from course_utils.tasks.batches import collate
 
 GAP = "*"
 
@@ -132,7 +132,7 @@ def _infill(model, tokenizer, filled, sizes: Sequence[int], beam: int) -> list:
         sized = [p for q in pieces for p in ([q] * next(gap) if q.kind == "mask" else [q])]
         encoded.append(encode_pieces(sized, tokenizer, kind="masked", max_length=limit))
     device = next(model.parameters()).device
-    batch = {name: value.to(device) for name, value in pad(encoded, tokenizer).items()}
+    batch = {name: value.to(device) for name, value in collate(encoded, tokenizer).items()}
     positions = batch.pop("mask_positions")  # (n, slots)
     never, not_first = _forbidden(tokenizer, device)
     first = {sum(sizes[:i]) for i in range(len(sizes))}
@@ -165,7 +165,7 @@ def _written(model, tokenizer, filled, gaps: int, beam: int, longest: int) -> li
         for pieces in filled
     ]
     device = next(model.parameters()).device
-    batch = {name: value.to(device) for name, value in pad(encoded, tokenizer).items()}
+    batch = {name: value.to(device) for name, value in collate(encoded, tokenizer).items()}
     batch.pop("mask_positions")
     memory = model.get_encoder()(**batch)
     sentinels = [mask_id(tokenizer, "seq2seq", nth) for nth in range(gaps + 1)]

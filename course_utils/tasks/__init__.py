@@ -22,7 +22,7 @@ _HOMES = {
     "binomial_p_value": "metrics",
     "paired_p_value": "metrics",
     "encode": "inputs",
-    "collate": "inputs",
+    "collate": "batches",
 }
 __all__ = sorted(_HOMES)
 

@@ -22,9 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from course_utils.errors import CourseError
+from course_utils.tasks.batches import IGNORED
 from course_utils.tasks.task import NO_LABEL, Task
-
-IGNORED = -100
 
 # Keyed by columns, so that a pocket task and its real twin are laid out alike.
 SEGMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -289,87 +288,6 @@ def _check_room(needed: int, max_length: int) -> None:
             f"max_length {max_length} is too short: the parts that may not be cut take "
             f"{needed} tokens. Give at least that many."
         )
-
-
-class Collator:
-    """Pads features to the longest of the batch and stacks them as tensors.
-
-    input_ids are padded with pad_id, labels with -100, other columns with a number per token
-    (masks, token types) with 0; a scalar becomes a (B,) tensor, a list of places (mask positions)
-    is stacked as it is. Stacked choices give (B, C, L).
-
-    Args:
-        pad_id: the tokenizer's padding token.
-        side: "right" for training; "left" for generation with a causal PLM.
-    """
-
-    def __init__(self, pad_id: int, side: str = "right") -> None:
-        self.pad_id = pad_id
-        self.side = side
-
-    def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        import torch
-
-        first = features[0]
-        if isinstance(first["input_ids"][0], list):
-            return self._stacked(features)
-        lengths = [len(f["input_ids"]) for f in features]
-        batch = {}
-        for key, value in first.items():
-            values = [f[key] for f in features]
-            if key == "labels" and isinstance(value, list):
-                batch[key] = self._padded(values, [len(v) for v in values], IGNORED)
-            elif _per_token(key, values, lengths):
-                pad = self.pad_id if key == "input_ids" else 0
-                batch[key] = self._padded(values, lengths, pad)
-            else:
-                batch[key] = torch.as_tensor(values)
-        if "attention_mask" not in batch:
-            ones = [[1] * n for n in lengths]
-            batch["attention_mask"] = self._padded(ones, lengths, 0)
-        return batch
-
-    def _padded(self, values: list[list[int]], lengths: list[int], pad: int) -> Any:
-        import torch
-
-        longest = max(lengths)
-        gaps = [[pad] * (longest - n) for n in lengths]
-        pairs = zip(values, gaps, strict=True)
-        if self.side == "left":
-            return torch.tensor([gap + list(v) for v, gap in pairs])  # (B, L)
-        return torch.tensor([list(v) + gap for v, gap in pairs])  # (B, L)
-
-    def _stacked(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        import torch
-
-        width = len(features[0]["input_ids"])
-        flat = [{k: f[k][c] for k in f if k != "labels"} for f in features for c in range(width)]
-        batch = {k: v.view(len(features), width, -1) for k, v in self(flat).items()}
-        if "labels" in features[0]:
-            batch["labels"] = torch.tensor([f["labels"] for f in features])
-        return batch
-
-
-def _per_token(key: str, values: Sequence[Any], lengths: Sequence[int]) -> bool:
-    """Whether a column has a number per token. Places in the text ("..._positions") never are.
-
-    A model's own encoding may have others, known by their lengths: those of the text in every
-    row, since a single row is as long as its places by chance.
-    """
-    if key.endswith("_positions") or not isinstance(values[0], list):
-        return False
-    return [len(value) for value in values] == list(lengths)
-
-
-def collate(features: Sequence[Mapping[str, Any]], tokenizer: Any) -> dict[str, Any]:
-    """A padded batch of features; short for `Collator(tokenizer.pad_token_id)(features)`."""
-    return Collator(pad_id(tokenizer))(features)
-
-
-def pad_id(tokenizer: Any) -> int:
-    """The padding token, or the end-of-text token where there is none (GPT-2)."""
-    known = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
-    return next(token for token in known if token is not None)
 
 
 def _length(ids: list[Any]) -> int:

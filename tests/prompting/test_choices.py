@@ -14,7 +14,7 @@ from course_utils.evaluation import evaluate
 from course_utils.prompting import ChoicePrompt
 from course_utils.prompting.choices import marked
 from course_utils.prompting.scoring import margin_loss
-from course_utils.tasks.inputs import Collator
+from course_utils.tasks.batches import Collator
 from course_utils.tasks.task import Task
 from course_utils.training import TrainSettings, train
 from course_utils.tuning import LoRA, SoftPrompt, attach

@@ -13,7 +13,7 @@ from course_utils.prompting import (
     PromptModel,
     Verbalizer,
 )
-from course_utils.tasks.inputs import Collator
+from course_utils.tasks.batches import Collator
 
 TEMPLATE = "{text} it was {mask} ."
 WORDS = {"negative": "bad", "positive": ["great", "good"]}

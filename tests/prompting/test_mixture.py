@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from course_utils.errors import CourseError
 from course_utils.prompting.mixture import MixedPrompts, draw_mixture, mixture_task, shares
-from course_utils.tasks.inputs import Collator
+from course_utils.tasks.batches import Collator
 from course_utils.tasks.task import Prompt, Task
 
 TONE = {"negative": ("bad", "terrible"), "positive": ("great", "good")}

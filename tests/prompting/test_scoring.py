@@ -9,7 +9,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
 from course_utils.errors import CourseError
 from course_utils.prompting import PromptModel, Verbalizer
-from course_utils.prompting.batches import pad
 from course_utils.prompting.scoring import (
     HEADS,
     blank_logits,
@@ -19,6 +18,7 @@ from course_utils.prompting.scoring import (
     position_limit,
     take,
 )
+from course_utils.tasks.batches import collate
 
 TEMPLATE = "{text} it was {mask} ."
 CAUSAL = "{text} it was {mask}"
@@ -56,7 +56,7 @@ class Shifted(nn.Module):
 
 
 def batch_of(prompt):
-    batch = pad([prompt.encode(row) for row in ROWS], prompt.tokenizer)
+    batch = collate([prompt.encode(row) for row in ROWS], prompt.tokenizer)
     return batch, batch.pop("mask_positions")
 
 
@@ -183,7 +183,7 @@ class TestSeveralTokens:
 
     def test_training_reads_all_masks_at_once(self, bert_model, bert):
         prompt = PromptModel(bert_model, bert, TEMPLATE, self.VERBALIZER)
-        batch = pad([prompt.encode(ROWS[0])], bert)
+        batch = collate([prompt.encode(ROWS[0])], bert)
         bert_model.eval()
         prompt.training = True
         (a, b) = prompt(**batch).logits[0].tolist()
@@ -198,7 +198,7 @@ class TestSeveralTokens:
     def test_they_learn_by_the_margin_between_labels(self, bert_model, bert):
         prompt = PromptModel(bert_model, bert, TEMPLATE, self.VERBALIZER)
         rows = [{**row, "label": i % 2} for i, row in enumerate(ROWS)]
-        batch = pad([prompt.encode(row) for row in rows], bert)
+        batch = collate([prompt.encode(row) for row in rows], bert)
         prompt.training = True  # the PLM stays in evaluation mode: no dropout
         output = prompt(**batch)
         expected = [

@@ -12,7 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from course_utils.errors import CourseError
 from course_utils.tasks import Task
-from course_utils.tasks.inputs import Collator, encode, texts
+from course_utils.tasks.batches import Collator
+from course_utils.tasks.inputs import encode, texts
 
 TOKENIZER = small.tokenizer()
 
@@ -255,6 +256,11 @@ class TestCollator:
     def test_token_labels_are_padded_with_what_the_loss_ignores(self):
         features = [{"input_ids": [1, 2], "labels": [3, 4]}, {"input_ids": [1], "labels": [3]}]
         assert Collator(0)(features)["labels"].tolist() == [[3, 4], [3, -100]]
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_an_example_without_a_label_is_left_out_of_the_loss(self, order):
+        features = [{"input_ids": [1, 2], "labels": 1}, {"input_ids": [1]}][::order]
+        assert Collator(0)(features)["labels"].tolist() == [1, -100][::order]
 
     def test_mask_positions_are_stacked(self):
         features = [{"input_ids": [1, 2, 3], "mask_positions": [1]}] * 2

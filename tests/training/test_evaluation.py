@@ -16,7 +16,8 @@ from course_utils.errors import CourseError
 from course_utils.evaluation import evaluate, predict
 from course_utils.model_facts import plain, token_limit
 from course_utils.tasks import Task
-from course_utils.tasks.inputs import Collator, encode
+from course_utils.tasks.batches import Collator
+from course_utils.tasks.inputs import encode
 
 TOKENIZER = small.tokenizer()
 GOOD = [TOKENIZER.convert_tokens_to_ids(w) for w in small.GOOD]
