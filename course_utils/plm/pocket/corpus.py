@@ -37,10 +37,10 @@ def documents(
         world: whose facts the texts tell.
         seed: another seed gives another stream of the same distribution.
         easy: short documents with one fact each, for the start of pre-training.
-        genres: names in GENRES and how often each is drawn; all, by their weights, by default.
+        genres: names in GENRES and how often each is drawn; the masked models' mix by default.
     """
     pick = Pick(random.Random(seed), world)
-    shares = genres or {name: weight for name, (_, weight) in GENRES.items()}
+    shares = genres or mix(causal=False)
     names, weights = list(shares), list(shares.values())
     while True:
         genre = pick.rng.choices(names, weights)[0]
@@ -76,4 +76,13 @@ GENRES: dict[str, tuple[Callable[[Pick, bool], str], float]] = {
     "talk": (texts.talk, 3),
     "episode": (texts.episode, 5),
     "mapping": (texts.mapping, 4),
+    "demonstrations": (texts.demonstrations, 0),  # long; only causal models learn from examples
 }
+#: how often causal models read demonstrations in the full mix, on the scale of GENRES
+DEMONSTRATIONS = 12
+
+
+def mix(causal: bool) -> dict[str, float]:
+    """How often each genre is drawn in the full mix."""
+    shares = {name: weight for name, (_, weight) in GENRES.items()}
+    return {**shares, "demonstrations": DEMONSTRATIONS} if causal else shares

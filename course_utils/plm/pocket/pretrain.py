@@ -25,7 +25,7 @@ from torch import nn
 
 from course_utils.errors import CourseError
 from course_utils.plm.pocket.batches import Encoder, causal_batches, masked_batches
-from course_utils.plm.pocket.corpus import documents
+from course_utils.plm.pocket.corpus import documents, mix
 from course_utils.plm.pocket.cues import cue_accuracies
 from course_utils.plm.pocket.curriculum import CURRICULUM, GATE, Stage
 from course_utils.plm.pocket.objectives import build_model, causal_loss, masked_loss, optimiser
@@ -230,7 +230,8 @@ class _Run:
     def _batches(self, stage: Stage) -> Iterator[dict[str, torch.Tensor]]:
         number, batch = self.stage, self.recipe.batch
         world = make_world().few() if stage.few else make_world()
-        stream = documents(world, 1000 * (self.seed + 1) + number, stage.easy, stage.genres())
+        genres = stage.genres() or mix(self.size.causal and not stage.easy)
+        stream = documents(world, 1000 * (self.seed + 1) + number, stage.easy, genres)
         encoder, seed = Encoder(self.tokenizer), self.seed + number
         if self.size.causal:
             shifted = stage.masking.shifted

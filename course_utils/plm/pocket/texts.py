@@ -12,6 +12,8 @@ from course_utils.plm.pocket.examples import EXAMPLES, fill, told
 from course_utils.plm.pocket.scenes import PLAIN, Pick, article, cue_words
 from course_utils.plm.pocket.wordings import WORDINGS
 
+LONGEST = 230  # words of a text of demonstrations
+
 
 def review(pick: Pick, easy: bool) -> str:
     easy = easy or pick.chance(0.2)
@@ -163,7 +165,7 @@ def episode(pick: Pick, easy: bool) -> str:
     return " / ".join(rounds)
 
 
-_MARKS = lex.words("red blue green gold left right north south one two new old yes no")
+MARKS = lex.words("red blue green gold left right north south one two new old yes no")
 
 
 def mapping(pick: Pick, easy: bool) -> str:
@@ -172,7 +174,7 @@ def mapping(pick: Pick, easy: bool) -> str:
         groups = [lex.KINDS[kind] for kind in pick.rng.sample(list(lex.KINDS), 2)]
     else:
         groups = list(lex.ASPECTS[pick.of(list(lex.ASPECTS))][1:])
-    marks, link = pick.rng.sample(_MARKS, 2), pick.of((":", "=", ",", "is"))
+    marks, link = pick.rng.sample(MARKS, 2), pick.of((":", "=", ",", "is"))
     shown: set[int] = set()
     pairs = []
     for _ in range(pick.of((3, 4, 6, 8))):
@@ -181,3 +183,28 @@ def mapping(pick: Pick, easy: bool) -> str:
         shown.add(at)
         pairs.append(f"{pick.of(groups[at])} {link} {mark}")
     return f"{' / '.join(pairs)} ."
+
+
+def demonstrations(pick: Pick, easy: bool) -> str:
+    """Many examples of one task with the answer behind each: in-context learning at full length.
+
+    In three of ten texts the labels have names made up for it, so that only the examples before
+    tell what to answer.
+    """
+    task = pick.of(list(EXAMPLES))
+    wording = pick.of([w for w in WORDINGS[task] if w.seen and w.pattern[-9:].count("{mask}")])
+    pattern = wording.pattern.rstrip(" .!")
+    marks = pick.rng.sample(MARKS, len(wording.words)) if pick.chance(0.3) else None
+    between, most = pick.of((" / ", " . ", " . ", " ")), pick.of(range(2, 11))
+    text, shown = "", set()
+    for _ in range(most):
+        fields, label = EXAMPLES[task](pick, easy)
+        word = f"<{marks[label] if marks else pick.of(wording.words[label])}>"
+        if marks and label not in shown:
+            word = word[1:-1]
+        shown.add(label)
+        told = pattern.replace("{mask}", word).format(**fields)
+        if len(text.split()) + len(told.split()) > LONGEST:
+            break
+        text = f"{text}{between}{told}" if text else told
+    return f"{text} ."
