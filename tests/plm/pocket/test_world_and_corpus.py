@@ -9,10 +9,11 @@ import re
 import pytest
 
 from course_utils.plm.pocket import inference, lexicon, scenes
-from course_utils.plm.pocket.corpus import GENRES, documents
+from course_utils.plm.pocket.corpus import GENRES, documents, mix
 from course_utils.plm.pocket.examples import EXAMPLES
 from course_utils.plm.pocket.scenes import Pick
-from course_utils.plm.pocket.tokenizer import plain
+from course_utils.plm.pocket.texts import MARKS
+from course_utils.plm.pocket.tokenizer import MAX_LENGTH, plain
 from course_utils.plm.pocket.wordings import LABELS, WORDINGS
 from course_utils.plm.pocket.world import make_world
 
@@ -240,6 +241,26 @@ def test_marks_are_guessed_where_the_text_tells_them(world):
             candidates = [g for g in groups if word in g]
             known = meant.setdefault(mark.strip("<>"), candidates)
             assert any(g in known for g in candidates)
+
+
+def test_names_made_up_for_labels_are_asked_for_once_they_are_shown(world):
+    """In demonstrations a made-up name is a cue only where it has been told before."""
+    pick = Pick(random.Random(4), world)
+    made_up = set(MARKS) - {w for ws in WORDINGS.values() for x in ws for g in x.words for w in g}
+    asked = 0
+    for _ in range(300):
+        words = GENRES["demonstrations"][0](pick, False).split()
+        assert len(words) < MAX_LENGTH - 2
+        cued = [i for i, word in enumerate(words) if word.strip("<>") in made_up and "<" in word]
+        assert all(words[i].strip("<>") in words[:i] for i in cued)
+        asked += bool(cued)
+    assert 30 < asked < 120  # of three texts in ten, those with a second answer of one name
+
+
+def test_only_causal_models_read_demonstrations():
+    masked, causal = mix(causal=False), mix(causal=True)
+    assert causal.pop("demonstrations") > 0 == masked.pop("demonstrations")
+    assert causal == masked
 
 
 @pytest.mark.parametrize("task", EXAMPLES)
