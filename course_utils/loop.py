@@ -5,7 +5,8 @@
 2. Dev is scored with the kit's own evaluation; the best parameters are kept in memory and, with
    an output folder, in best-STEP.safetensors.
 3. A checkpoint holds only what is trained, and appears under its name when it is complete.
-4. The loss is the mean over the batch the model itself returns, for any kind of model.
+4. The loss is the mean over the batch the model itself returns, for any kind of model, or the
+   tuning method's own (`Method.training_output`).
 5. Nothing is computed or written per step that nobody reads: short runs on small PLMs would
    spend much of their time there.
 """
@@ -28,6 +29,7 @@ from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback
 
 from course_utils.errors import CourseError
+from course_utils.model_facts import tuned_in
 from course_utils.records import read_json, write_json
 
 PARAMETERS = "trained.safetensors"
@@ -202,9 +204,18 @@ class CourseTrainer(Trainer):
         return self.order
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        outputs = model(**inputs)
+        begin_step = getattr(self.model, "begin_step", None)
+        if begin_step is not None:  # a model whose loss differs from step to step
+            begin_step(self.state.global_step)
+        outputs = self.training_output(model, inputs)
         self.watch.add_loss(outputs.loss.detach())
         return (outputs.loss, outputs) if return_outputs else outputs.loss
+
+    def training_output(self, model: nn.Module, inputs: dict) -> Any:
+        """The model's output; of a method with a loss of its own, with that loss."""
+        method = getattr(tuned_in(self.model), "method", None)
+        own = getattr(method, "training_output", None)
+        return model(**inputs) if own is None else own(model, inputs)
 
     def floating_point_ops(self, inputs: Any) -> int:
         return 0  # counting parameters at every step costs more than it tells

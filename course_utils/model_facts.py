@@ -69,7 +69,9 @@ def method_of(model: nn.Module) -> tuple[str, dict[str, Any]]:
     """The tuning method's name and hyper-parameters; of a plain model what is trained tells."""
     tuned = tuned_in(model)
     if tuned is not None:
-        return type(tuned.method).__name__, plain_json(asdict(tuned.method))
+        settings = getattr(tuned.method, "settings", None)
+        values = asdict(tuned.method) if settings is None else settings()
+        return type(tuned.method).__name__, plain_json(values)
     frozen = any(not p.requires_grad for p in model.parameters())
     return ("Partial" if frozen else "FullFineTuning"), {}
 

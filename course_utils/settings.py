@@ -11,7 +11,7 @@ from torch import nn
 
 from course_utils.device import PRECISIONS, choose_precision
 from course_utils.errors import CourseError
-from course_utils.model_facts import method_of, plain
+from course_utils.model_facts import count_parameters, method_of
 
 SCHEDULES = {
     "linear": "linear",
@@ -31,12 +31,21 @@ LEARNING_RATES: dict[str, tuple[float, ...]] = {
     "Houlsby": (3e-3, 1e-3, 3e-4, 3e-4),
     "Pfeiffer": (3e-3, 1e-3, 1e-4, 1e-4),
     "ParallelAdapter": (1e-3, 5e-4, 1e-4, 1e-4),
+    "AdaMix": (3e-3, 1e-3, 4e-4, 3e-4),
     "AdapterBias": (3e-3, 1e-3, 1e-4, 1e-4),
     "BitFit": (3e-3, 3e-3, 1e-3, 1e-3),
     "LoRA": (3e-3, 3e-3, 5e-4, 3e-4),
+    "QLoRA": (3e-3, 3e-3, 5e-4, 2e-4),
     "IA3": (1e-2, 5e-3, 3e-3, 3e-3),
     "SoftPrompt": (1e-2, 1e-2, 1e-2, 5e-3),
+    "PrefixTuning": (1e-3, 5e-4, 2e-4, 5e-5),
+    "PTuningV2": (1e-2, 1e-2, 1e-2, 7e-3),
 }
+# Ways to train all of a PLM, and small new parts on a frozen one.
+for _name in ("JointExits", "AlternatingExits", "LastExit", "Distillation", "MagnitudePruning"):
+    LEARNING_RATES[_name] = LEARNING_RATES["FullFineTuning"]
+LEARNING_RATES["InnerExits"] = LEARNING_RATES["HeadOnly"]
+LEARNING_RATES["ConfidenceOnly"] = (3e-2, 3e-2, 1e-2, 1e-2)
 OTHER_METHODS = (3e-3, 1e-3, 5e-4, 3e-4)
 
 
@@ -156,7 +165,7 @@ def updates_per_epoch(settings: TrainSettings, examples: int, processes: int = 1
 
 def default_learning_rate(model: nn.Module) -> float:
     """A learning rate to start from, by method and number of parameters of the PLM."""
-    size = sum(p.numel() for p in plain(model).parameters())
+    size = count_parameters(model)[1]
     rates = LEARNING_RATES.get(method_of(model)[0], OTHER_METHODS)
     return next(rate for rate, bound in zip(rates, SIZES, strict=True) if size <= bound)
 

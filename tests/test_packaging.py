@@ -63,6 +63,7 @@ def loaded_after(code: str) -> set[str]:
     [
         "import course_utils; dir(course_utils)",
         "import course_utils.plm, course_utils.tasks, course_utils.tuning",
+        "import course_utils.early_exit, course_utils.compression",
         "import course_utils.prompting, course_utils.doctor, course_utils.colab",
         "import course_utils.cli",
         "import typer.testing as t, course_utils.cli as c\n"

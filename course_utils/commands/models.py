@@ -103,8 +103,8 @@ def run(
     method: Annotated[
         str,
         typer.Option(
-            help="lora, ia3, houlsby, pfeiffer, parallel-adapter, adapter-bias, bitfit, "
-            "soft-prompt, top-layers, head-only or full; none only asks, without training."
+            help="lora, qlora, ia3, houlsby, pfeiffer, parallel-adapter, adamix, adapter-bias, "
+            "bitfit, soft-prompt, top-layers, head-only or full; none only asks, without training."
         ),
     ] = "lora",
     set_: Annotated[

@@ -223,16 +223,21 @@ class Bottleneck(nn.Module):
         self.down = nn.Linear(width, size)
         self.up = nn.Linear(size, width)
         self.activation = activation
+        self.init = init
         self.scale = scale
         self.dropout = nn.Dropout(dropout)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the start values."""
         nn.init.zeros_(self.down.bias)
         nn.init.zeros_(self.up.bias)
-        if init == "zero":
+        if self.init == "zero":
             nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
             nn.init.zeros_(self.up.weight)
             return
         for linear in (self.down, self.up):
-            if init == "near-identity":
+            if self.init == "near-identity":
                 nn.init.trunc_normal_(linear.weight, std=1e-3, a=-2e-3, b=2e-3)
             else:
                 nn.init.normal_(linear.weight, std=0.02)

@@ -53,7 +53,7 @@ def load_tuned(
     """
     tensors, page = saving.read(folder)
     method = method_named(page["method"], **page["settings"])
-    tuned = _attach(model, method, tokenizer=None, seed=0, loading=True)
+    tuned = attach_empty(model, method)
     try:
         plm = dict(page["plm"]) if check_weights else {**page["plm"], "values": {}}
         saving.check_identity(plm, model, set(tuned.trained_names()), folder)
@@ -62,6 +62,26 @@ def load_tuned(
         tuned.detach()
         raise
     return tuned
+
+
+def finished(tuned: Tuned) -> Tuned:
+    """The same model with its method in the form `save` keeps: prefix tuning without its MLP.
+
+    It computes the same. `tuned` itself is detached by it; most methods come back as they are.
+    """
+    method, tensors = tuned.kept()
+    if method == tuned.method:
+        return tuned
+    values = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    training = tuned.training
+    done = attach_empty(tuned.detach(), method)
+    _copy_in(done, values, "what was trained")
+    return done.train(training)
+
+
+def attach_empty(model: PreTrainedModel, method: Method) -> Tuned:
+    """`attach` for a method whose numbers are put in next; its start values mean nothing."""
+    return _attach(model, method, tokenizer=None, seed=0, loading=True)
 
 
 def _attach(model, method, *, tokenizer, seed: int, loading: bool) -> Tuned:

@@ -59,30 +59,31 @@ class LoRA(Method):
     name = "lora"
 
     def __post_init__(self) -> None:
+        name = type(self).__name__
         sites = (self.sites,) if isinstance(self.sites, str) else tuple(self.sites)
         object.__setattr__(self, "sites", sites)
         require(
             isinstance(self.rank, int) and self.rank >= 1,
-            f"LoRA(rank={self.rank!r}): the rank is a whole number from 1 on.",
+            f"{name}(rank={self.rank!r}): the rank is a whole number from 1 on.",
         )
-        require(self.alpha > 0, f"LoRA(alpha={self.alpha!r}): alpha must be above 0.")
+        require(self.alpha > 0, f"{name}(alpha={self.alpha!r}): alpha must be above 0.")
         require(
             0 <= self.dropout < 1,
-            f"LoRA(dropout={self.dropout!r}): dropout is a probability from 0 to below 1.",
+            f"{name}(dropout={self.dropout!r}): dropout is a probability from 0 to below 1.",
         )
-        require(bool(sites), f"LoRA(sites=()): choose at least one of {', '.join(PLACES)}.")
+        require(bool(sites), f"{name}(sites=()): choose at least one of {', '.join(PLACES)}.")
         for site in sites:
             if site not in PLACES:
-                raise unknown_name("LoRA site", site, PLACES)
-        require(len(set(sites)) == len(sites), f"LoRA(sites={sites}): a site is named twice.")
+                raise unknown_name(f"{name} site", site, PLACES)
+        require(len(set(sites)) == len(sites), f"{name}(sites={sites}): a site is named twice.")
 
     def check(self, model, sites) -> None:
         for site in sites.at(*self.sites):
             if self.rank > min(site.in_features, site.out_features):
                 raise CourseError(
-                    f"LoRA(rank={self.rank}) at {site.path}: that map is {site.out_features} x "
-                    f"{site.in_features}, so no change of it has a higher rank than "
-                    f"{min(site.in_features, site.out_features)}."
+                    f"{type(self).__name__}(rank={self.rank}) at {site.path}: that map is "
+                    f"{site.out_features} x {site.in_features}, so no change of it has a higher "
+                    f"rank than {min(site.in_features, site.out_features)}."
                 )
 
     def place(self, placement: Placement) -> None:
@@ -121,10 +122,15 @@ class LowRankUpdate(nn.Module):
     ):
         super().__init__()
         self.A = nn.Parameter(torch.empty(rank, in_features))
-        self.B = nn.Parameter(torch.zeros(out_features, rank))
-        nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
+        self.B = nn.Parameter(torch.empty(out_features, rank))
         self.scale = scale
         self.dropout = nn.Dropout(dropout)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the start values."""
+        nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
+        nn.init.zeros_(self.B)
 
     def forward(self, x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
         """The change of h = W x + b that x asks for. h itself is not looked at."""
@@ -151,6 +157,8 @@ class EmbeddingUpdate(LowRankUpdate):
         self, in_features: int, out_features: int, *, rank: int, scale: float, dropout=0.0
     ):
         super().__init__(in_features, out_features, rank=rank, scale=scale)
+
+    def reset_parameters(self) -> None:
         nn.init.zeros_(self.A)
         nn.init.normal_(self.B)
 

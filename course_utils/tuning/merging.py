@@ -35,16 +35,19 @@ def merge(model: nn.Module, changes: Iterable[WeightChange]) -> dict[str, torch.
         CourseError: a weight belongs to several modules, which would all change. Nothing is
             changed then.
     """
-    changes = [WeightChange(*change) for change in changes]
-    for change in changes:
-        _need_unshared(model, change.site)
     replaced: dict[str, torch.Tensor] = {}
-    for site, weight, bias in changes:
-        for name, change in (("weight", weight), ("bias", bias)):
-            if change is not None:
-                parameter = getattr(site.module, name)
-                replaced.setdefault(f"{site.path}.{name}", parameter.detach().to("cpu", copy=True))
-                _add(site, parameter, change)
+    try:
+        for given in changes:  # one at a time: together they can be as large as the PLM
+            site, weight, bias = WeightChange(*given)
+            _need_unshared(model, site)
+            for name, change in (("weight", weight), ("bias", bias)):
+                if change is not None:
+                    value = getattr(site.module, name)
+                    replaced.setdefault(f"{site.path}.{name}", value.detach().to("cpu", copy=True))
+                    _add(site, value, change)
+    except BaseException:
+        unmerge(model, replaced)
+        raise
     return replaced
 
 

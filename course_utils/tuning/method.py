@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from course_utils.errors import CourseError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
     from transformers import PreTrainedModel
 
@@ -75,6 +76,21 @@ class Method:
             f"{type(self).__name__} can't be merged: what it does to a hidden state is not a "
             "change of the PLM's weights. Keep it attached, or save() it."
         )
+
+    def training_output(self, model: nn.Module, batch: Mapping[str, torch.Tensor]):
+        """For `train`: the output for a batch, whose `.loss` is the loss to train on.
+
+        `model` is the `Tuned`, or what asks it, such as a prompt. A method with a loss of its own
+        adds it here.
+        """
+        return model(**batch)
+
+    def kept(self, placement: Placement) -> tuple[Method, dict[str, torch.Tensor]]:
+        """What is kept of this method after training, and what `save` writes: the method to attach
+        again, and its tensors by their names in the PLM. For a method that trains in another form
+        than it is used in, not itself."""
+        names = placement.added_names()
+        return self, {n: p for n, p in placement.model.named_parameters() if n in names}
 
     def settings(self) -> dict:
         """The hyper-parameters as plain data."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from course_utils.errors import CourseError, unknown_name
+from course_utils.tuning.adamix import AdaMix
 from course_utils.tuning.adapter_bias import AdapterBias
 from course_utils.tuning.adapters import Houlsby, ParallelAdapter, Pfeiffer
 from course_utils.tuning.baselines import FullFineTuning, HeadOnly
@@ -12,8 +13,13 @@ from course_utils.tuning.bitfit import BitFit
 from course_utils.tuning.ia3 import IA3
 from course_utils.tuning.lora import LoRA
 from course_utils.tuning.method import Method
+from course_utils.tuning.p_tuning import PTuning
+from course_utils.tuning.p_tuning_v2 import PTuningV2
+from course_utils.tuning.prefix import PrefixTuning
+from course_utils.tuning.qlora import QLoRA
 from course_utils.tuning.soft_prompt import SoftPrompt
 from course_utils.tuning.top_layers import TopLayers
+from course_utils.tuning.unipelt import UniPELT
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
@@ -24,11 +30,17 @@ METHODS: dict[str, type[Method]] = {
         Houlsby,
         Pfeiffer,
         ParallelAdapter,
+        AdaMix,
         AdapterBias,
         BitFit,
         LoRA,
+        QLoRA,
         IA3,
         SoftPrompt,
+        PTuning,
+        PrefixTuning,
+        PTuningV2,
+        UniPELT,
     )
 }
 

@@ -14,12 +14,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import nn
 
 from course_utils.errors import CourseError
 from course_utils.plm.architectures import Site, Sites
+
+
+class Storage(Protocol):
+    """Another form for a part of the PLM, which can be left again without a trace."""
+
+    def begin(self) -> None:
+        """Bring the part into that form, unless it is in it."""
+
+    def end(self) -> None:
+        """Bring it back exactly, unless it is back."""
 
 
 @dataclass
@@ -33,6 +44,7 @@ class Placement:
         loading: True when saved weights will replace the start values anyway, so that a start
             that needs words or data can be skipped.
         trained: names of the PLM's own parameters that the method trains.
+        wrapper: turns each module that a method adds into the one that is added for it.
     """
 
     model: nn.Module
@@ -40,14 +52,16 @@ class Placement:
     tokenizer: object | None = None
     loading: bool = False
     trained: set[str] = field(default_factory=set)
+    wrapper: Callable[[nn.Module], nn.Module] | None = None
     _children: list[tuple[nn.Module, str, nn.Module]] = field(default_factory=list)
     _hooks: list[tuple[nn.Module, str, Callable]] = field(default_factory=list)
     _handles: list = field(default_factory=list)
     _at_sites: list[tuple[Site, nn.Module]] = field(default_factory=list)
+    _storages: list[Storage] = field(default_factory=list)
 
     def add(
         self, host: nn.Module, name: str, module: nn.Module, *, beside: nn.Module | None = None
-    ) -> None:
+    ) -> nn.Module:
         """Make `module` a child of `host`, on its device, in float32 or the PLM's wider type.
 
         A host without parameters, such as a dropout, is on the device of its neighbour `beside`.
@@ -57,17 +71,39 @@ class Placement:
                 f"{type(host).__name__} already has a part called {name!r}; detach() what is "
                 "attached before attaching again."
             )
+        if self.wrapper is not None:
+            module = self.wrapper(module)
         like = next((host if beside is None else beside).parameters())
         wide = torch.promote_types(like.dtype, torch.float32) if like.is_floating_point() else None
         module.to(device=like.device, dtype=wide).train(host.training)
         host.add_module(name, module)
         self._children.append((host, name, module))
+        return module
 
     def change(self, site: Site, name: str, module: nn.Module) -> None:
         """At `site`: h ← h + module(x, h), with x the site's input and h its output."""
-        self.add(site.module, name, module)
+        added = self.add(site.module, name, module)
         self.after(site.module, partial(_add_change, name, site.columns))
-        self._at_sites.append((site, module))
+        self._at_sites.append((site, added))
+
+    def store(self, storage: Storage) -> None:
+        """Keep a part of the PLM itself in another form, until `take_out`."""
+        self._storages.append(storage)
+        storage.begin()
+
+    def storages(self) -> list[Storage]:
+        """What `store` was given, in its order."""
+        return list(self._storages)
+
+    def enter_storage(self) -> None:
+        """Undo `leave_storage`."""
+        for storage in self._storages:
+            storage.begin()
+
+    def leave_storage(self) -> None:
+        """Bring the parts that are stored in another form back, all else staying in place."""
+        for storage in self._storages:
+            storage.end()
 
     def around(self, site: Site) -> nn.Module:
         """The module that holds the site's. Round "ffn_out" that is the FFN, x -> f, of a pre-norm
@@ -99,6 +135,10 @@ class Placement:
         """(site, placed module) in the order of placing."""
         return list(self._at_sites)
 
+    def modules(self) -> list[nn.Module]:
+        """The placed modules in the order of placing."""
+        return [module for _, _, module in self._children]
+
     def added_names(self) -> set[str]:
         """Names, within the model, of the parameters that were added."""
         added = {id(p) for _, _, module in self._children for p in module.parameters()}
@@ -115,9 +155,11 @@ class Placement:
         self._handles.clear()
         for host, name, _ in self._children:
             delattr(host, name)
+        self.leave_storage()
 
     def put_back(self) -> None:
         """Undo `take_out`."""
+        self.enter_storage()
         for host, name, module in self._children:
             host.add_module(name, module)
         for host, when, function in self._hooks:

@@ -87,6 +87,8 @@ def _node(name, module, path, added, trained, counted) -> _Node:
     shared = not own and next(module.parameters(recurse=False), None) is not None
     what = f"{_what(module)}  (shared)" if shared else _what(module)
     node = _Node(name, what, sum(p.numel() for _, p in own), _mark(own, trained))
+    if hasattr(module, "nf4"):  # its weight is no parameter, for QLoRA keeps it in bytes
+        node.parameters += module.nf4.shape.numel()
     for child_name, child in module.named_children():
         child_path = f"{path}.{child_name}" if path else child_name
         child_node = _node(child_name, child, child_path, added, trained, counted)
@@ -104,10 +106,11 @@ def _mark(own: list, trained: set[str]) -> str:
 
 
 def _what(module: nn.Module) -> str:
+    stored = ", in 4 bits" if hasattr(module, "nf4") else ""
     if isinstance(module, nn.Linear):
-        return f"Linear {module.in_features}→{module.out_features}"
+        return f"Linear {module.in_features}→{module.out_features}{stored}"
     if isinstance(module, Conv1D):
-        return f"Conv1D {module.weight.shape[0]}→{module.weight.shape[1]}"
+        return f"Conv1D {module.nx}→{module.nf}{stored}"
     if isinstance(module, nn.Embedding):
         return f"Embedding {module.num_embeddings:,} × {module.embedding_dim}"
     return "" if list(module.children()) else type(module).__name__

@@ -194,18 +194,23 @@ class Tuned(nn.Module):
         Returns:
             The folder, made if needed.
         """
-        self._need("attached")
-        parameters = dict(self.plm.named_parameters())
+        method, tensors = self.kept()
         own = set(self.trained_names())
         page = {
-            "method": self.method.name,
-            "settings": self.method.settings(),
+            "method": method.name,
+            "settings": method.settings(),
             "trained_parameters": self.count(),
             "formula": self.formula(),
             "plm": saving.identity(self.plm, own),
             "versions": saving.versions(),
         }
-        return saving.write(folder, {name: parameters[name] for name in own}, page)
+        return saving.write(folder, tensors, page)
+
+    def kept(self) -> tuple[Method, dict[str, torch.Tensor]]:
+        """What `save` writes: the method to attach again, and its and the head's tensors."""
+        self._need("attached")
+        method, tensors = self.method.kept(self.placement)
+        return method, tensors | {name: self.plm.get_parameter(name) for name in self._trained}
 
     def detach(self) -> PreTrainedModel:
         """Give the PLM back exactly as `attach` took it: modules, values, flags and modes.
@@ -242,7 +247,13 @@ class Tuned(nn.Module):
                 weight is shared (tied embeddings) and merging would change another module too.
         """
         self._need("attached")
-        self._replaced = merge(self.plm, self.method.weight_changes(self.placement))
+        changes = self.method.weight_changes(self.placement)
+        self.placement.leave_storage()
+        try:
+            self._replaced = merge(self.plm, changes)
+        except BaseException:
+            self.placement.enter_storage()
+            raise
         self.placement.take_out()
         self._restore_flags()
         self._state = "merged"

@@ -38,12 +38,22 @@ def softmax(scores):
 
 
 def attention(q, k, v, heads, visible):
-    """q, k, v (B, T, d); visible (B, 1, T, T) of booleans -> (B, T, d)."""
+    """q (B, T, d); k, v (B, S, d); visible (B or 1, 1, T or 1, S) of booleans -> (B, T, d)."""
     rows, tokens, d = q.shape
-    q, k, v = (t.reshape(rows, tokens, heads, -1).transpose(0, 2, 1, 3) for t in (q, k, v))
+    q, k, v = (t.reshape(rows, t.shape[1], heads, -1).transpose(0, 2, 1, 3) for t in (q, k, v))
     scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(d // heads)
     out = softmax(np.where(visible, scores, -1e30)) @ v
     return out.transpose(0, 2, 1, 3).reshape(rows, tokens, d)
+
+
+def in_front(prefix, k, v, visible):
+    """Keys and values (B, P+T, d) with those of `prefix`, (P, d) each, first and all visible."""
+    if prefix is None:
+        return k, v, visible
+    rows = np.ones((len(k), 1, 1))
+    seen = np.ones((*visible.shape[:3], len(prefix[0])), bool)
+    k, v = (np.concatenate((rows * p, t), 1) for p, t in zip(prefix, (k, v), strict=True))
+    return k, v, np.concatenate((seen, visible), -1)
 
 
 def same(i, h):
@@ -51,17 +61,18 @@ def same(i, h):
     return h
 
 
-def bert(w, ids, mask, *, heads=4, eps=1e-12, after_attention=same, end=None):
+def bert(w, ids, mask, *, heads=4, eps=1e-12, after_attention=same, end=None, prefix=None):
     """Last hidden states (B, T, d) of a BertModel with state dict `w`.
 
     Args:
         after_attention: f(layer, h) -> h, before the addition.
         end: f(layer, h, z, u, x, norm) -> the layer's output, of the FFN's output h, its activation
             z, its input u, the residual x and the last norm.
+        prefix: (keys, values) of each layer, (P, d) each; the text is then at positions P, P+1 ...
     """
-    tokens = ids.shape[1]
+    tokens, first = ids.shape[1], len(prefix[0][0]) if prefix else 0
     x = w["embeddings.word_embeddings.weight"][ids]
-    x = x + w["embeddings.position_embeddings.weight"][:tokens]
+    x = x + w["embeddings.position_embeddings.weight"][first : first + tokens]
     x = x + w["embeddings.token_type_embeddings.weight"][0]
 
     def norm(name):
@@ -76,7 +87,8 @@ def bert(w, ids, mask, *, heads=4, eps=1e-12, after_attention=same, end=None):
     for i in range(layers):
         layer = f"encoder.layer.{i}"
         q, k, v = (linear(f"{layer}.attention.self.{p}", x) for p in ("query", "key", "value"))
-        a = linear(f"{layer}.attention.output.dense", attention(q, k, v, heads, visible))
+        k, v, seen = in_front(prefix[i] if prefix else None, k, v, visible)
+        a = linear(f"{layer}.attention.output.dense", attention(q, k, v, heads, seen))
         x = norm(f"{layer}.attention.output.LayerNorm")(after_attention(i, a) + x)
         z = gelu(linear(f"{layer}.intermediate.dense", x))
         h = linear(f"{layer}.output.dense", z)
@@ -85,12 +97,12 @@ def bert(w, ids, mask, *, heads=4, eps=1e-12, after_attention=same, end=None):
     return x
 
 
-def gpt2(w, ids, *, heads=4, eps=1e-5, after_attention=same, end=None):
+def gpt2(w, ids, *, heads=4, eps=1e-5, after_attention=same, end=None, prefix=None):
     """Last hidden states (B, T, d), behind the last norm, of a GPT2Model with state dict `w`.
 
     Arguments as for `bert`; `norm` is the last norm of the model, not of the layer.
     """
-    tokens = ids.shape[1]
+    tokens, first = ids.shape[1], len(prefix[0][0]) if prefix else 0
 
     def norm(name):
         return lambda s: layer_norm(s, w[f"{name}.weight"], w[f"{name}.bias"], eps)
@@ -98,12 +110,13 @@ def gpt2(w, ids, *, heads=4, eps=1e-5, after_attention=same, end=None):
     def conv(name, t):  # GPT-2 stores (in, out)
         return t @ w[f"{name}.weight"] + w[f"{name}.bias"]
 
-    x = w["wte.weight"][ids] + w["wpe.weight"][:tokens]
+    x = w["wte.weight"][ids] + w["wpe.weight"][first : first + tokens]
     visible = np.tril(np.ones((tokens, tokens), bool))[None, None]
     layers = 1 + max(int(n.split(".")[1]) for n in w if n.startswith("h."))
     for i in range(layers):
         q, k, v = np.split(conv(f"h.{i}.attn.c_attn", norm(f"h.{i}.ln_1")(x)), 3, axis=-1)
-        a = conv(f"h.{i}.attn.c_proj", attention(q, k, v, heads, visible))
+        k, v, seen = in_front(prefix[i] if prefix else None, k, v, visible)
+        a = conv(f"h.{i}.attn.c_proj", attention(q, k, v, heads, seen))
         x = after_attention(i, a) + x
         u = norm(f"h.{i}.ln_2")(x)
         z = gelu_tanh(conv(f"h.{i}.mlp.c_fc", u))

@@ -11,6 +11,7 @@ import torch
 from course_utils.plm import head_parameters
 from course_utils.tuning import (
     IA3,
+    AdaMix,
     AdapterBias,
     BitFit,
     FullFineTuning,
@@ -19,8 +20,13 @@ from course_utils.tuning import (
     LoRA,
     ParallelAdapter,
     Pfeiffer,
+    PrefixTuning,
+    PTuning,
+    PTuningV2,
+    QLoRA,
     SoftPrompt,
     TopLayers,
+    UniPELT,
     attach,
     load_tuned,
 )
@@ -47,32 +53,50 @@ METHODS = {
     "houlsby": Houlsby(bottleneck=3),
     "pfeiffer": Pfeiffer(bottleneck=3),
     "parallel": ParallelAdapter(bottleneck=3),
+    "adamix": AdaMix(of=Houlsby(bottleneck=3), experts=3),
+    "adamix-lora": AdaMix(of=LoRA(rank=2, sites=EVERYWHERE), share="none"),
+    "qlora": QLoRA(rank=2),
     "adapter-bias": AdapterBias(),
     "adapter-bias-later": AdapterBias(reads="output", start="ones", shared=True),
     "bitfit": BitFit(),
     "ia3": IA3(),
     "soft-prompt": SoftPrompt(length=5, init="random"),
+    "p-tuning": PTuning(length=4, hidden=3),
+    "prefix": PrefixTuning(length=4, mlp=6),
+    "p-tuning-v2": PTuningV2(length=5),
+    "unipelt": UniPELT(bottleneck=3, length=4, mlp=6, rank=2),
     "top-layers": TopLayers(layers=1),
     "full": FullFineTuning(),
     "head-only": HeadOnly(),
 }
 NO_BIASES = ("llama", "t5")
+ENCODERS = ("bert", "roberta", "t5-encoder", "t5-tagger")
 NEW_HEAD = ("bert", "roberta", "gpt2-classifier", "t5-tagger")
+OTHERWISE_KEPT = ("p-tuning", "prefix", "unipelt", "adamix", "adamix-lora")
 PLACED = (  # methods with modules of their own, for the tests that look at those
     "lora-everywhere",
     "houlsby",
     "pfeiffer",
     "parallel",
+    "adamix",
+    "adamix-lora",
+    "qlora",
     "adapter-bias",
     "adapter-bias-later",
     "ia3",
     "soft-prompt",
+    "p-tuning",
+    "prefix",
+    "p-tuning-v2",
+    "unipelt",
 )
 
 
 def fits(plm: str, method: str) -> bool:
     if method == "bitfit":
         return not plm.startswith(NO_BIASES)
+    if method == "unipelt":
+        return plm.startswith(ENCODERS)
     return method != "head-only" or plm in NEW_HEAD
 
 
@@ -110,6 +134,7 @@ EXACT_AT_THE_START = (
     "lora-everywhere",
     "houlsby-zero",
     "parallel",
+    "adamix-lora",
     "adapter-bias",
     "bitfit",
     "ia3",
@@ -183,13 +208,24 @@ def test_saved_and_loaded_into_a_fresh_plm(
         torch.nn.init.normal_(fresh.get_parameter(name))
     loaded = load_tuned(fresh, tmp_path)
     assert torch.equal(output_of(loaded, batch), learnt)
-    assert loaded.method == tuned.method
-    assert loaded.count() == tuned.count()
+    kept, tensors = tuned.kept()
+    assert loaded.method == kept
+    assert loaded.count() == sum(tensor.numel() for tensor in tensors.values())
+    assert kept == tuned.method or method in (
+        "p-tuning",
+        "prefix",
+        "unipelt",
+        "adamix",
+        "adamix-lora",
+    )
 
 
 MERGEABLE = {
     "lora": LoRA(rank=3),
     "lora-everywhere": LoRA(rank=3, sites=EVERYWHERE[:-1]),
+    "adamix-lora": AdaMix(of=LoRA(rank=3), share="none"),
+    "qlora": QLoRA(rank=3),
+    "qlora-few": QLoRA(rank=3, sites="value", double=False),
     "ia3": IA3(),
 }
 
@@ -265,8 +301,9 @@ def test_copies_are_independent(plm, method, make_plm, make_batch, few_steps, ou
         assert torch.equal(output_of(tuned, batch), learnt)
 
 
-@pytest.mark.parametrize("plm", ["bert", "roberta", "gpt2", "llama", "t5"])
-@pytest.mark.parametrize("method", PLACED)
+@pytest.mark.parametrize(
+    ("plm", "method"), cases(["bert", "roberta", "gpt2", "llama", "t5"], PLACED)
+)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_finite_in_16_bit_with_own_parameters_in_32(plm, method, dtype, make_plm, make_batch):
     batch = make_batch(plm)
@@ -294,8 +331,7 @@ def test_parts_of_the_plm_stay_in_its_type(plm, method, dtype, make_plm, make_ba
         assert torch.isfinite(parameter.grad).all()
 
 
-@pytest.mark.parametrize("plm", ["bert", "gpt2", "llama", "t5"])
-@pytest.mark.parametrize("method", PLACED)
+@pytest.mark.parametrize(("plm", "method"), cases(["bert", "gpt2", "llama", "t5"], PLACED))
 def test_autocast(plm, method, make_plm, make_batch):
     batch = make_batch(plm)
     tuned = attach(make_plm(plm), METHODS[method])
@@ -330,7 +366,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(plm, method, make_plm, 
         torch.testing.assert_close(checkpointed, plain)
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"head-only"}))
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"head-only", "unipelt"}))
 def test_left_padding_is_the_same_for_every_method(method, make_plm):
     """gpt2 counts positions from the first real token whatever is attached."""
     tuned = attach(make_plm("gpt2"), METHODS[method])
