@@ -41,6 +41,7 @@ from torch.func import functional_call
 
 from course_utils.errors import CourseError, unknown_name
 from course_utils.plm.architectures import Sites
+from course_utils.tasks.batches import IGNORED
 from course_utils.tuning.adapters import Adapter, Pfeiffer
 from course_utils.tuning.lora import LoRA
 from course_utils.tuning.merging import WeightChange
@@ -48,7 +49,6 @@ from course_utils.tuning.method import Method, Term, require
 from course_utils.tuning.placement import Placement
 
 SHARES = ("up", "down", "none")
-NO_LABEL = -100
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _labelled(model: nn.Module, logits: torch.Tensor, labels: torch.Tensor) -> t
         logits, labels = logits[:, :-1], labels[:, 1:]
     if labels.shape != logits.shape[:-1]:
         return logits.flatten(0, -2)
-    return logits[labels != NO_LABEL]
+    return logits[labels != IGNORED]
 
 
 def _predicts_the_next(model: nn.Module) -> bool:

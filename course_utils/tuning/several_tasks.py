@@ -36,6 +36,7 @@ from course_utils.errors import CourseError, unknown_name
 from course_utils.tuning import saving
 from course_utils.tuning.attaching import attach_empty
 from course_utils.tuning.methods import method_named
+from course_utils.tuning.qlora import memory
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class SeveralTasks:
     def storage(self) -> dict[str, int]:
         """Bytes kept for the PLM and for each task, as they are now in memory."""
         frozen = [p for n, p in self.tuned.plm.named_parameters() if n not in self._own]
-        kept = {"PLM": _bytes(frozen)}
+        kept = {"PLM": _bytes(frozen) + memory(self.tuned.plm).stored}
         return kept | {name: _bytes(task.tensors.values()) for name, task in self.tasks.items()}
 
     def detach(self) -> PreTrainedModel:

@@ -18,13 +18,16 @@ from course_utils.tuning import (
     Pfeiffer,
     PrefixTuning,
     PTuningV2,
+    QLoRA,
     SeveralTasks,
     SoftPrompt,
     attach,
     load_tuned,
 )
+from course_utils.tuning.qlora import memory
 
 METHODS = {
+    "qlora": QLoRA(rank=2),
     "lora": LoRA(rank=2, sites=("query", "value", "ffn_in", "embeddings")),
     "houlsby": Houlsby(bottleneck=3),
     "pfeiffer": Pfeiffer(bottleneck=3),
@@ -70,7 +73,7 @@ def trained(tmp_path, make_batch):
 
 def one_by_one(plm: str, folders: dict, batch: dict, output_of) -> list[torch.Tensor]:
     """The reference: a model of its own for each task, one row at a time."""
-    models = {name: load_tuned(make(plm), folder).eval() for name, folder in folders.items()}
+    models = {n: load_tuned(make(plm).double(), folder).eval() for n, folder in folders.items()}
     rows = []
     for i, name in enumerate(NAMES):
         rows.append(output_of(models[name], {k: v[i : i + 1] for k, v in batch.items()})[0])
@@ -84,14 +87,14 @@ class TestEveryMethod:
     ):
         folders = trained(plm, METHODS[method])
         batch = make_batch(plm, rows=5, labels=False)
-        tasks = SeveralTasks(make(plm), folders)
+        tasks = SeveralTasks(make(plm).double(), folders)
         tasks.tuned.eval()
         mixed = tasks.logits(batch, NAMES)
         alone = one_by_one(plm, folders, batch, output_of)
         for row, expected, mask in zip(mixed, alone, batch["attention_mask"], strict=True):
             if plm in ("gpt2", "llama"):  # what stands on padding is nobody's answer
                 row, expected = row[mask == 1], expected[mask == 1]
-            torch.testing.assert_close(row, expected, atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(row, expected, atol=1e-9, rtol=1e-9)
         swapped = tasks.logits(batch, ["a" if name == "b" else "b" for name in NAMES])
         assert not torch.allclose(swapped[0], mixed[0], atol=1e-3)
 
@@ -240,6 +243,12 @@ def test_storage_is_one_plm_and_what_each_task_trained(lora_tasks):
     assert list(sizes) == ["PLM", "a", "b"]
     assert sizes["a"] == sizes["b"] == 4 * lora_tasks.tuned.count()
     assert sizes["PLM"] == 4 * (lora_tasks.tuned.total() - lora_tasks.tuned.head_count())
+
+
+def test_a_plm_in_four_bits_counts_what_is_stored(trained):
+    tasks = SeveralTasks(make("bert"), trained("bert", QLoRA(rank=2)))
+    stored = memory(tasks.tuned.plm)
+    assert tasks.storage()["PLM"] == stored.stored + stored.others - 4 * tasks.tuned.count()
 
 
 def test_rows_end_with_the_block(lora_tasks, make_batch, output_of):
