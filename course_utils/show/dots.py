@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
@@ -12,6 +13,7 @@ from course_utils.show.style import COLOURS, MARKERS, Chart
 
 Runs = Sequence[float] | float
 _NAME = 34  # letters of a row's name before it goes on in a second line
+_GLUE = "\N{NO-BREAK SPACE}"
 
 
 def score_dots(
@@ -76,13 +78,16 @@ def score_dots(
 
 
 def _lines(name: str) -> list[str]:
-    """A name on as few lines as it needs, all about equally long."""
+    """A name on as few lines as it needs, all about equally long; none begins with a comma."""
+    name = re.sub(r" (?=[.,:;!?](?: |$))", _GLUE, name)
     fewest = len(textwrap.wrap(name, _NAME))
     for width in range(max(1, len(name) // max(1, fewest)), _NAME + 1):
         lines = textwrap.wrap(name, width, break_long_words=False)
         if len(lines) == fewest and max(map(len, lines)) <= _NAME:
-            return lines
-    return textwrap.wrap(name, _NAME) or [" "]
+            break
+    else:
+        lines = textwrap.wrap(name, _NAME) or [" "]
+    return [line.replace(_GLUE, " ") for line in lines]
 
 
 def _sections(scores: Mapping) -> dict[str, dict[str, list[float]]]:

@@ -149,10 +149,10 @@ def soft_label_playground(
             | dict(zip(labels, row[0].softmax(-1).tolist(), strict=True))
             for teacher, row in zip(teachers, rows, strict=True)
         ]
-        bars = probability_bars(
-            _shares(labels, soft / temperature),
-            f"what the student is taught, at temperature {temperature:.1f}",
-        )
+        heading = f"what the student is taught, at temperature {temperature:.1f}"
+        if not any(weight.values()):
+            heading += " (all weights are 0: each teacher counts the same)"
+        bars = probability_bars(_shares(labels, soft / temperature), heading)
         return _together((Table(told, caption=texts[text - 1], digits=2), bars))
 
     knobs = {

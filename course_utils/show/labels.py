@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_LETTER = 0.6  # mean width of a letter, as a share of its size
+from matplotlib.textpath import TextPath
+
 _LINE = 1.35  # from one line of text to the next, as a share of the letters' size
 _RADIUS = 9.0  # of a marker, in points
 
@@ -32,7 +33,7 @@ def name_points(
     for _, y in _in_points(axes, [(points[0][0], line) for line in lines if line is not None]):
         taken.append((frame[0], y - 2, frame[2], y + 2))
     for (x, y), point, name in zip(middles, points, names, strict=True):
-        width, height = _LETTER * size * len(name), _LINE * size
+        width, height = TextPath((0, 0), name, size=size).get_extents().width, _LINE * size
         boxes = list(_candidates(x, y, width, height))
         box = min(boxes, key=lambda b: (_cost(b, taken, frame), boxes.index(b)))
         taken.append(box)

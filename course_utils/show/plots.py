@@ -163,6 +163,7 @@ def heat_map(
         chart, axes = style.new_chart(height=max(2.6, 1.9 + 0.55 * len(rows)))
         grid = [[float(value) for value in row] for row in values]
         image = axes.imshow(grid, cmap="Blues", aspect="auto", vmin=min(0.0, *flat))
+        _part_squares(axes, *shape)
         if numbers if numbers is not None else len(flat) <= 80:
             for y, row in enumerate(grid):
                 for x, value in enumerate(row):
@@ -179,6 +180,15 @@ def heat_map(
             chart.colorbar(image, ax=axes, label=unit, pad=0.02)
     chart.alt = f"{title}. A grid of {shape[0]} rows and {shape[1]} columns; darker is larger."
     return chart
+
+
+def _part_squares(axes, rows: int, columns: int) -> None:
+    """White lines between the squares, so that neighbours of one shade are still counted."""
+    for edge in range(1, rows):
+        axes.axhline(edge - 0.5, color="white", linewidth=2)
+    for edge in range(1, columns):
+        axes.axvline(edge - 0.5, color="white", linewidth=2)
+    axes.spines[:].set_visible(False)
 
 
 def amount_bars(

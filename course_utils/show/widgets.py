@@ -40,14 +40,15 @@ class Playground(ipw.VBox):
 
     A CourseError is shown as its sentence: half-typed input is no accident worth a traceback. So is
     any other error that a turned knob brings about, since Jupyter would hide it in its log and the
-    old answer would stay. One that is there before any knob was turned is raised.
+    old answer would stay. One that is there before any knob was turned is raised. What stands
+    below stays where it is: the sentence takes the room of the answer before it.
     """
 
     def __init__(self, answer: Callable[..., Page], knobs: Mapping[str, ipw.Widget]) -> None:
         self.answer, self.knobs = answer, dict(knobs)
         for name, knob in self.knobs.items():
             _describe(knob, name)
-        self.page = Page("", "")
+        self.page, self._answered = Page("", ""), ""
         self._view = ipw.HTML(layout=ipw.Layout(width="auto"))
         super().__init__([_large_letters(), *self.knobs.values(), self._view])
         self.add_class("course-playground")
@@ -60,16 +61,19 @@ class Playground(ipw.VBox):
         try:
             self.page = self.answer(**{name: knob.value for name, knob in self.knobs.items()})
         except CourseError as error:
-            self.page = Page(message_box(str(error), WRONG), str(error))
-        self._view.value = self.page.html
+            self._say(str(error))
+        else:
+            self._answered = self._view.value = self.page.html
 
     def _turned(self, _change) -> None:
         try:
             self.refresh()
         except Exception as error:
-            said = f"No answer to this: {type(error).__name__}: {error}"
-            self.page = Page(message_box(said, WRONG), said)
-            self._view.value = self.page.html
+            self._say(f"No answer to this: {type(error).__name__}: {error}")
+
+    def _say(self, sentence: str) -> None:
+        self.page = Page(message_box(sentence, WRONG), sentence)
+        self._view.value = _in_the_room_of(self._answered, self.page.html)
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = dict(super()._repr_mimebundle_(**kwargs) or {})
@@ -150,6 +154,13 @@ def memory_playground(parameters: float = 355e6, added: float = 0.8e6) -> Playgr
             options=list(memory.BYTES_PER_NUMBER), value="float16", description="stored as", **WIDE
         ),
     )
+
+
+def _in_the_room_of(before: str, now: str) -> str:
+    """`now`, at least as tall as `before`, which is not seen: both lie in one square of a grid."""
+    at = "grid-area: 1 / 1; min-width: 0;"
+    hidden = f'<div style="{at} visibility: hidden" aria-hidden="true">{before}</div>'
+    return f'<div style="display: grid">{hidden}<div style="{at}">{now}</div></div>'
 
 
 def _describe(knob: ipw.Widget, name: str) -> None:

@@ -182,7 +182,8 @@ Table(
 # ## Attach a method
 #
 # Now 16 labelled examples per class. We leave the PLM frozen and attach **LoRA** (Hu et al., 2021):
-# beside the query and value weights $W$ of each layer, two thin matrices $B A$ that start at zero,
+# beside the query and value weights $W$ of each layer, two thin matrices whose product $B A$ starts at
+# zero,
 #
 # $$ h \;=\; W x + \underbrace{\tfrac{\alpha}{r} B A x}_{\Delta h}. $$
 #

@@ -281,9 +281,11 @@ print(in_context(QUESTIONS["new wording"], 2, seed=0).render(test[0]))
 # GPT-3, with 175 billion, does. For which of the two wordings is there more to gain?
 
 # %%
+from tqdm.auto import tqdm
+
 scores = {name: {} for name in QUESTIONS}
 for name, question in QUESTIONS.items():
-    for how_many in (0, 1, 2, 4):
+    for how_many in tqdm((0, 1, 2, 4), desc=name):
         draws = DRAWS if how_many else (0,)  # nothing is drawn for zero
         asked = [in_context(question, how_many, seed) for seed in draws]
         scores[name][how_many] = [one.predict(test).accuracy(test["label"]) for one in asked]
@@ -410,7 +412,7 @@ def few_shot_accuracy(per_class, seed, pretrained):
 
 
 curves = {"fine-tuned PLM": {}, "no pre-training": {}}
-for per_class in (4, 16, 64):
+for per_class in tqdm((4, 16, 64), desc="numbers of examples"):
     curves["fine-tuned PLM"][per_class] = [few_shot_accuracy(per_class, s, True) for s in SEEDS]
     curves["no pre-training"][per_class] = [few_shot_accuracy(per_class, s, False) for s in SEEDS]
 

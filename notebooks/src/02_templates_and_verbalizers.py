@@ -267,10 +267,10 @@ for one in (task, reviews):
 # %% [markdown]
 # ### Small changes
 #
-# Not a word of the question changes below, only punctuation and place. The last rows ask nonsense: do
-# they score worse? Webson and Pavlick (2022) found that PLMs fine-tuned with irrelevant or misleading
-# templates learn about as fast as with good ones. A good score does not prove that the template was
-# *understood*.
+# Not a word of the question changes in the first seven rows, only punctuation and place. The last two
+# put nonsense into it or leave the premise out: do they score worse? Webson and Pavlick (2022) found
+# that PLMs fine-tuned with irrelevant or misleading templates learn about as fast as with good ones.
+# A good score does not prove that the template was *understood*.
 #
 # **What do you expect?** Rank the rows before you run the cell.
 
@@ -362,7 +362,7 @@ for words in (
 # Words between commas. The answers follow as you type: the logits at the gap were worked out once, and
 # words only choose among them. `right` is the accuracy on labelled training examples; the counts show
 # *which* mistakes are made; the last table names words that are likelier for one label than for the
-# others. That is how notebook 03 will find label words automatically.
+# others. Notebook 03 makes a search for label words of that.
 #
 # Try: one word only. A word that is right but rare. A word that is common and says nothing. Can you
 # make the PLM always give the same answer?
@@ -414,7 +414,7 @@ for text, (prompt, found) in asked[reviews.name].items():
         "unlabelled examples": from_data.apply(found).accuracy(gold),
     }
 score_dots(
-    {text: scores[text] for text in [w.template for w in reviews.prompts][-4:]},
+    {text: scores[text] for text in [w.template for w in reviews.prompts][-3:]},
     majority=reviews.majority("test"),
     title=f"With and without calibration, {reviews.name}\n{PLM}, pocket data",
 )
@@ -424,7 +424,7 @@ score_dots(
 # reports for GPT-3 and in-context learning; notebook 05 comes back to that.)
 
 # %%
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 
 ways = next(iter(scores.values()))
 Table(
@@ -432,7 +432,7 @@ Table(
         {
             "calibration": way,
             "mean": fmean(row[way] for row in scores.values()),
-            "spread": pstdev([row[way] for row in scores.values()]),
+            "spread": stdev([row[way] for row in scores.values()]),
             "worst": min(row[way] for row in scores.values()),
         }
         for way in ways

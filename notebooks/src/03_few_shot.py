@@ -126,6 +126,8 @@ Table(
 # %%
 from dataclasses import replace
 
+from tqdm.auto import tqdm
+
 from course_utils import TrainSettings, train
 
 SETTINGS = TrainSettings(steps=STEPS, evaluate_every=STEPS // 3)  # the best third on dev is kept
@@ -144,7 +146,7 @@ def tuned(way, shots, seed, pretrained=True):
 
 
 curves = {"prompt": {}, "head": {}, "head, no pre-training": {}}
-for shots in (4, SHOTS, 64):
+for shots in tqdm((4, SHOTS, 64), desc="numbers of examples"):
     curves["prompt"][shots] = [tuned("prompt", shots, seed) for seed in SEEDS]
     curves["head"][shots] = [tuned("head", shots, seed) for seed in SEEDS]
     curves["head, no pre-training"][shots] = [tuned("head", shots, s, False) for s in SEEDS]
@@ -265,7 +267,9 @@ compared = {
     },
     f"trained on {SHOTS} per class": {
         "query alone": curves["prompt"][SHOTS],
-        "with demonstrations": [with_demonstrations(seed, STEPS) for seed in SEEDS],
+        "with demonstrations": [
+            with_demonstrations(seed, STEPS) for seed in tqdm(SEEDS, desc="draws")
+        ],
     },
 }
 
@@ -366,11 +370,12 @@ for seed in SEEDS:
     text = search_templates(plm, tokenizer, FRAME, WORDS, data, beam=BEAM, longest=LONGEST, keep=1)[
         0
     ].text
-    for name, prompt in (
-        ("by hand", (TEMPLATE, WORDS)),
-        ("automatic words", (TEMPLATE, words)),
-        ("automatic template", (text, WORDS)),
-    ):
+    prompts = {
+        "by hand": (TEMPLATE, WORDS),
+        "automatic words": (TEMPLATE, words),
+        "automatic template": (text, WORDS),
+    }
+    for name, prompt in tqdm(prompts.items(), desc=f"draw {seed}"):
         for section, score in zip(results.values(), accuracies(*prompt, seed), strict=True):
             section.setdefault(name, []).append(score)
 

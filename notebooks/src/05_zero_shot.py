@@ -139,6 +139,8 @@ in_context_playground(
 # %%
 import random
 
+from tqdm.auto import tqdm
+
 
 def accuracy_with(shown):
     """Test accuracy with these demonstrations."""
@@ -153,7 +155,7 @@ def mislabelled(rows, seed):
 
 zero_shot = accuracy_with([])
 curves = {"true labels": {0: zero_shot}, "random labels": {0: zero_shot}}
-for how_many in (1, 2, MOST_SHOWN):
+for how_many in tqdm((1, 2, MOST_SHOWN), desc="examples shown"):
     drawn = [choose(train, how_many, 2, seed=seed) for seed in DRAWS]
     curves["true labels"][how_many] = [accuracy_with(rows) for rows in drawn]
     curves["random labels"][how_many] = [
@@ -192,7 +194,7 @@ four = choose(train, 4, 2, order="by_label", seed=0)
 orders = random.Random(0).sample(list(permutations(four)), 6 if QUICK else 24)
 found = {name: [] for name in QUESTIONS}
 for name, question in QUESTIONS.items():
-    for order in orders:
+    for order in tqdm(orders, desc=name):
         asked = in_context(order, question)
         answers = asked.predict(test)
         found[name].append((order, answers, Calibration.content_free(asked).apply(answers)))
@@ -321,7 +323,7 @@ def multitask(seed, prompts=None):
     return train_multitask(MASKED, trained, unseen, settings=settings, progress=False)
 
 
-runs = [multitask(seed) for seed in SEEDS]
+runs = [multitask(seed) for seed in tqdm(SEEDS, desc="all prompts")]
 print(runs[0].training)
 
 # %% [markdown]
@@ -354,7 +356,7 @@ score_dots(
 # %%
 from statistics import fmean
 
-few_prompts = [multitask(seed, prompts=1) for seed in SEEDS]
+few_prompts = [multitask(seed, prompts=1) for seed in tqdm(SEEDS, desc="1 prompt per task")]
 rows = [{"trained with": "nothing (before)"}]
 rows += [{"trained with": "1 prompt per task"}, {"trained with": "all prompts"}]
 for number, name in enumerate(UNSEEN):

@@ -41,6 +41,15 @@ def test_rows_do_not_overlap_and_long_names_are_broken():
     assert all(box.x0 >= 0 for box in boxes)
 
 
+def test_no_line_of_a_name_begins_with_punctuation():
+    names = ["{premise} . {mask} , {hypothesis} .", "no comma:  {premise} ? {mask} {hypothesis}"]
+    chart = score_dots(dict.fromkeys(names, 0.5))
+    chart.draw_without_rendering()
+    shown = [t.get_text() for t in chart.axes[0].get_yticklabels()]
+    assert [line for text in shown for line in text.splitlines() if line[0] in ".,?"] == []
+    assert [" ".join(text.split()) for text in shown] == [" ".join(name.split()) for name in names]
+
+
 @pytest.mark.parametrize("nothing", [{}, {"a": []}, {"a": {}}])
 def test_nothing_to_draw(nothing):
     with pytest.raises(CourseError, match="nothing to draw"):

@@ -137,5 +137,8 @@ def test_a_teacher_of_weight_0_is_not_heard():
     assert "0.881" in str(place.page)  # softmax of 2 and 0
     place.knobs["temperature"].value = 2.0
     assert "0.731" in str(place.page)  # of 1 and 0
+    place.knobs["a"].value = 0.0  # the mean of PET, when nobody has any weight
+    assert str(place.page).count("0.500") == 2
+    assert "each teacher counts the same" in str(place.page)
     with pytest.raises(CourseError, match="one weight each"):
         soft_label_playground(logits, {"a": 1.0}, ["x"], ("no", "yes"))

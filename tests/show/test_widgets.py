@@ -38,6 +38,22 @@ def test_half_typed_input_is_answered_in_words_not_with_a_traceback(masked):
     assert "exactly" not in str(place.page)
 
 
+def test_an_error_takes_the_room_of_the_answer_so_that_nothing_jumps():
+    def answer(text):
+        if not text:
+            raise CourseError("write something.")
+        return Page(f"<b>{text}</b>", text)
+
+    place = widgets.playground(answer, text=ipw.Text(value="tall"))
+    place.knobs["text"].value = ""
+    hidden, said = place.children[-1].value.split("<b>tall</b>")
+    assert "visibility: hidden" in hidden
+    assert "write something." in said
+    assert "tall" not in place.page.html  # what is saved holds no answer to another question
+    place.knobs["text"].value = "taller"
+    assert place.children[-1].value == "<b>taller</b>"
+
+
 def test_other_errors_are_not_hidden():
     def answer(a):
         return Page(f"{1 / a}", f"{1 / a}")
