@@ -104,7 +104,8 @@ def run(
         str,
         typer.Option(
             help="lora, qlora, ia3, houlsby, pfeiffer, parallel-adapter, adamix, adapter-bias, "
-            "bitfit, soft-prompt, top-layers, head-only or full; none only asks, without training."
+            "bitfit, soft-prompt, p-tuning, prefix-tuning, p-tuning-v2, unipelt, top-layers, "
+            "head-only or full; none only asks, without training."
         ),
     ] = "lora",
     set_: Annotated[
