@@ -91,9 +91,17 @@ def few_examples(demo: Demo) -> None:
                         seed=seed,
                     )
                 _run(demo, f"16-shot, {kind}", model, tokenizer, task, seed)
+    means = {}
     for kind in kinds:
         scores = [r[3] for r in demo.rows if r[0] == f"16-shot, {kind}"]
-        demo.say(f"  {kind:<16} {fmean(scores):.3f}  (mean of {len(scores)})")
+        means[kind] = fmean(scores)
+        demo.say(f"  {kind:<16} {means[kind]:.3f}  (mean of {len(scores)})")
+    before = next((r[3] for r in demo.rows if r[0].startswith("zero-shot")), None)
+    if before is not None and means["prompt-based"] <= before:
+        demo.say(
+            f"  The prompt knew its answers before ({before:.3f}): so few examples add nothing to "
+            "them. A new head has to learn everything from these."
+        )
 
 
 def few_parameters(demo: Demo) -> None:
