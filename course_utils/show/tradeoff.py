@@ -46,8 +46,7 @@ def accuracy_vs_parameters(
         zero = any(count == 0 for _, count, _ in points)
         axes.set_xlim((left if zero else min(trained)) / 3, max(trained, default=left) * 12)
         room_for(axes, [y for _, y in places], [majority, no_pretraining])
-        _reference(axes, majority, "majority class", ":")
-        _reference(axes, no_pretraining, "no pre-training", "--")
+        _references(axes, {"majority class": majority, "no pre-training": no_pretraining})
         if zero:
             axes.axvspan(left / 3, left * 3, color="#eeeeee", zorder=0)
             ticks = _decades(min(trained, default=10), max(trained, default=left))
@@ -100,20 +99,26 @@ def _field(record, name: str):
     return record[name] if isinstance(record, Mapping) else getattr(record, name)
 
 
-def _reference(axes, value: float | None, name: str, dashes: str) -> None:
-    if value is None:
-        return
-    axes.axhline(value, color=GREY, linestyle=dashes, linewidth=2, zorder=1, label=name)
-    axes.annotate(
-        f"{name} {value:.2f}",
-        (0.995, value),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="right",
-        color=GREY,
-        fontsize=style.SMALL,
-    )
+def _references(axes, values: Mapping[str, float | None]) -> None:
+    """Lines with their names above them; of two that nearly meet, the lower one's name is below."""
+    lines = [(v, name) for name, v in values.items() if v is not None]
+    low, high = axes.get_ylim()
+    meet = len(lines) == 2 and abs(lines[0][0] - lines[1][0]) < 0.07 * (high - low)
+    for value, name in lines:
+        below = meet and (value, name) == min(lines)
+        dashes = ":" if name == "majority class" else "--"
+        axes.axhline(value, color=GREY, linestyle=dashes, linewidth=2, zorder=1, label=name)
+        axes.annotate(
+            f"{name} {value:.2f}",
+            (0.995, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, -4 if below else 4),
+            textcoords="offset points",
+            ha="right",
+            va="top" if below else "bottom",
+            color=GREY,
+            fontsize=style.SMALL,
+        )
 
 
 def _decades(low: float, high: float) -> list[float]:

@@ -100,6 +100,20 @@ class TestAccuracyAgainstParameters:
         ticks = dict(zip(labels, axes.get_xticks(), strict=True))
         assert ticks["none"] == places["zero-shot"]
 
+    @pytest.mark.parametrize("no_pretraining", [0.5, 0.51, 0.52, 0.6])
+    def test_the_names_of_two_reference_lines_never_overlap(self, no_pretraining):
+        chart = accuracy_vs_parameters(
+            records(("LoRA", 64, 0.9)), majority=0.51, no_pretraining=no_pretraining
+        )
+        chart.draw_without_rendering()
+        one, other = (
+            text.get_window_extent()
+            for text in chart.axes[0].texts
+            if text.get_text().startswith(("majority", "no pre-training"))
+        )
+        assert not one.overlaps(other)
+        assert chart.axes[0].bbox.y0 <= min(one.y0, other.y0)
+
     def test_reference_lines_at_majority_and_no_pretraining(self):
         chart = accuracy_vs_parameters(
             records(("LoRA", 64, 0.9)), majority=0.51, no_pretraining=0.63
