@@ -42,8 +42,10 @@ LEARNING_RATES: dict[str, tuple[float, ...]] = {
     "PTuningV2": (1e-2, 1e-2, 1e-2, 7e-3),
 }
 # Ways to train all of a PLM, and small new parts on a frozen one.
-for _name in ("JointExits", "AlternatingExits", "LastExit", "Distillation", "MagnitudePruning"):
-    LEARNING_RATES[_name] = LEARNING_RATES["FullFineTuning"]
+LEARNING_RATES |= dict.fromkeys(
+    ("JointExits", "AlternatingExits", "LastExit", "Distillation", "MagnitudePruning"),
+    LEARNING_RATES["FullFineTuning"],
+)
 LEARNING_RATES["InnerExits"] = LEARNING_RATES["HeadOnly"]
 LEARNING_RATES["ConfidenceOnly"] = (3e-2, 3e-2, 1e-2, 1e-2)
 OTHER_METHODS = (3e-3, 1e-3, 5e-4, 3e-4)

@@ -47,7 +47,7 @@ class Recipe:
             at most.
         batch: tokens in a batch.
         peak: learning rate at a width of 128. Wider models' falls as 128 / d (Yang et al. 2022),
-            narrower ones' rises as the root of that: at 128 / d the smallest never settles.
+            narrower ones' rises as the root of that.
         warmup: steps in which the learning rate rises, at the start of each stage.
         weight_decay: on matrices.
         counted: documents behind the word vectors.
