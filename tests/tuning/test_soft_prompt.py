@@ -7,6 +7,8 @@ import copy
 import peft
 import pytest
 import torch
+from full_recomputation import TEXTS, left_padded, token_by_token, written_for
+from small_tokenizers import NumberedWords
 
 from course_utils.errors import CourseError
 from course_utils.tuning import SoftPrompt, attach, load_tuned
@@ -151,25 +153,6 @@ def test_equals_peft(plm, task, make_plm, make_batch):
     torch.testing.assert_close(mine, vectors.grad, rtol=1e-4, atol=1e-5)
 
 
-def token_by_token(tuned, ids: torch.Tensor, steps: int) -> list[int]:
-    """Greedy continuation of one unpadded text, everything recomputed at each step."""
-    for _ in range(steps):
-        logits = tuned(input_ids=ids, use_cache=False).logits
-        ids = torch.cat((ids, logits[:, -1:].argmax(-1)), 1)
-    return ids[0, -steps:].tolist()
-
-
-TEXTS = ([7, 8, 9, 10, 11], [21, 22], [31, 32, 33])
-
-
-def left_padded(texts) -> dict:
-    width = max(len(text) for text in texts)
-    return {
-        "input_ids": torch.tensor([[0] * (width - len(t)) + list(t) for t in texts]),
-        "attention_mask": torch.tensor([[0] * (width - len(t)) + [1] * len(t) for t in texts]),
-    }
-
-
 @pytest.mark.parametrize("plm", ["gpt2", "llama"])
 @pytest.mark.parametrize("use_cache", [True, False])
 def test_generation_equals_full_recomputation(plm, use_cache, make_plm):
@@ -215,13 +198,7 @@ def test_generation_of_an_encoder_decoder(use_cache, make_plm):
     tuned = attach(model, SoftPrompt(length=4, init="random"))
     ids = torch.tensor([[7, 8, 9, 10], [21, 22, 0, 0]])
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
-    expected = []
-    for text in ([7, 8, 9, 10], [21, 22]):
-        written = torch.tensor([[0]])
-        for _ in range(6):
-            logits = tuned(input_ids=torch.tensor([text]), decoder_input_ids=written).logits
-            written = torch.cat((written, logits[:, -1:].argmax(-1)), 1)
-        expected.append(written[0].tolist())
+    expected = [written_for(tuned, text, 6) for text in ([7, 8, 9, 10], [21, 22])]
     got = tuned.generate(
         input_ids=ids, attention_mask=mask, max_new_tokens=6, do_sample=False, use_cache=use_cache
     )
@@ -236,24 +213,8 @@ def test_only_the_prompt_gets_a_gradient(make_plm, make_batch):
     assert tuned.plm.bert.soft_prompt.weight.grad.abs().sum() > 0
 
 
-class Words:
-    """Enough of a tokenizer: words are w<id>, ids 0 to 4 are special, 5 is [unused0]."""
-
-    all_special_ids = (0, 1, 2, 3, 4)
-
-    def __len__(self):
-        return 50
-
-    def __call__(self, text, add_special_tokens):
-        assert add_special_tokens is False
-        return {"input_ids": [int(word[1:]) for word in text.split() if word.startswith("w")]}
-
-    def convert_ids_to_tokens(self, ids):
-        return ["[unused0]" if i == 5 else f"w{i}" for i in ids]
-
-
 def start_of(model, **settings) -> torch.Tensor:
-    tuned = attach(model, SoftPrompt(**settings), tokenizer=Words(), seed=4)
+    tuned = attach(model, SoftPrompt(**settings), tokenizer=NumberedWords(), seed=4)
     start = model.bert.soft_prompt.weight.detach().clone()
     tuned.detach()
     return start
@@ -286,7 +247,7 @@ def test_label_names_of_the_plm_are_the_label_words(make_plm):
 def test_loading_needs_no_tokenizer(make_plm, make_batch, tmp_path, output_of):
     model, batch = make_plm("bert"), make_batch("bert")
     fresh = copy.deepcopy(model)
-    tuned = attach(model, SoftPrompt(length=4, init="text", text="w7"), tokenizer=Words())
+    tuned = attach(model, SoftPrompt(length=4, init="text", text="w7"), tokenizer=NumberedWords())
     expected = output_of(tuned, batch)
     tuned.save(tmp_path)
     assert torch.equal(output_of(load_tuned(fresh, tmp_path), batch), expected)
@@ -310,13 +271,17 @@ def test_bad_inputs(make_plm, make_batch):
     with pytest.raises(CourseError, match="needs the tokenizer"):
         attach(model, SoftPrompt(length=3))
     with pytest.raises(CourseError, match="needs the label words"):
-        attach(model, SoftPrompt(length=3, init="labels"), tokenizer=Words())
+        attach(model, SoftPrompt(length=3, init="labels"), tokenizer=NumberedWords())
     with pytest.raises(CourseError, match="no room for the 2 label words"):
-        attach(model, SoftPrompt(length=1, init="labels", words=("w7", "w8")), tokenizer=Words())
+        attach(
+            model,
+            SoftPrompt(length=1, init="labels", words=("w7", "w8")),
+            tokenizer=NumberedWords(),
+        )
     with pytest.raises(CourseError, match="leaves no room"):
         attach(model, SoftPrompt(length=40, init="random"))
     with pytest.raises(CourseError, match="no token"):
-        attach(model, SoftPrompt(length=3, init="text", text="!"), tokenizer=Words())
+        attach(model, SoftPrompt(length=3, init="text", text="!"), tokenizer=NumberedWords())
     assert not hasattr(model, "tuned_with")
     assert not hasattr(model.bert, "soft_prompt")
     assert all(p.requires_grad for p in model.parameters())
