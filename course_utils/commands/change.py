@@ -63,14 +63,32 @@ def pocket_evaluate(
     output: Annotated[
         Path | None, typer.Option(help="Folder of the records; runs/evaluate/NAME if not given.")
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Put the results on the shipped model's card.")
+    ] = False,
 ) -> None:
     """Measure what a pocket model can do: the numbers on its card. Goes on where it stopped."""
     name = _pocket_name(model)
+    from course_utils.plm.pocket import card
     from course_utils.plm.pocket.evaluate import evaluate_pocket
 
     folder = output or Path("runs", "evaluate", name)
-    evaluate_pocket(name, folder, seeds=seeds, parts=part or (), tasks=task or None)
+    results = evaluate_pocket(name, folder, seeds=seeds, parts=part or (), tasks=task or None)
     print(f"results in {folder / 'results.json'}")
+    if keep:
+        print(f"and on the card, {card.keep(name, results)}")
+
+
+@pocket_app.command("card")
+def pocket_card(
+    model: Annotated[
+        str | None, typer.Option(help="bert-tiny, bert-base, bert-large or gpt2; or all of them.")
+    ] = None,
+) -> None:
+    """Show what a pocket model read and what it can do, as measured."""
+    from course_utils.plm.pocket import card
+
+    print(card.overview() if model is None else card.card(_pocket_name(model)))
 
 
 def _pocket_name(model: str) -> str:

@@ -12,7 +12,8 @@ Parts, each resumable (a finished run is read, not repeated):
     in-context   causal models: examples in the text instead of training
 
 Learning rates are chosen on dev with the first seed, each method from as many; a seed draws the
-training examples, the new parameters and the order.
+training examples, the new parameters and the order. `--keep` puts the results beside the weights,
+where `course pocket card` reads them.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_utils.errors import unknown_name
-from course_utils.records import RunRecord, read_json, write_json
+from course_utils.errors import CourseError, unknown_name
+from course_utils.plm.sources import resolve
+from course_utils.records import RunRecord, read_json, versions, write_json
 from course_utils.tasks import load_task
 
 PROMPTED = ("sst2", "agnews", "snli", "boolq", "rte", "wic", "wsc")
@@ -33,7 +35,7 @@ SHOTS, EXAMPLES = 16, 2000
 FEW_RATES = (3e-5, 1e-4, 3e-4, 1e-3)
 FULL_RATES = (1e-4, 3e-4, 1e-3)
 LORA_RATES = (1e-3, 3e-3, 1e-2)
-IN_CONTEXT = (0, 1, 4, 8)
+SHOWN, IN_CONTEXT = ("sst2", "agnews"), (0, 1, 4, 8)  # tasks, and numbers of examples shown
 
 
 @dataclass(frozen=True)
@@ -105,18 +107,36 @@ def evaluate_pocket(
         if part not in known:
             raise unknown_name("part", part, known)
     wanted = list(parts) or known
-    results_file = output / "results.json"
     output.mkdir(parents=True, exist_ok=True)
-    if "zero-shot" in wanted:
-        _keep(results_file, "zero-shot", zero_shot_scores(plm, causal, tasks, say))
-    if "in-context" in wanted and causal:
-        _keep(results_file, "in-context", in_context_scores(plm, seeds, say))
+    results_file = output / "results.json"
+    _claim(results_file, plm, seeds)
+    done = read_json(results_file)
+    for task in (t for t in PROMPTED if tasks is None or t in tasks):
+        if "zero-shot" in wanted and task not in done.get("zero-shot", {}):
+            _keep(results_file, "zero-shot", {task: zero_shot_scores(plm, causal, task, say)})
+        asked = "in-context" in wanted and causal and task in SHOWN
+        if asked and task not in done.get("in-context", {}):
+            _keep(results_file, "in-context", {task: in_context_scores(plm, seeds, task, say)})
     for cell in cells(causal, tasks):
         if cell.part in wanted:
             row = _run(cell, plm, output, seeds)
             say(f"{cell.part:10} {cell.task:7} {cell.name:24} {row['mean']:.3f} ± {row['std']:.3f}")
             _keep(results_file, cell.part, {cell.task: {cell.name: row}})
     return read_json(results_file)
+
+
+def _claim(results_file: Path, plm: str, seeds: int) -> None:
+    """Says in the results whose they are, or finds that they are another's."""
+    mine = {"plm": plm, "weights": resolve(plm, None).revision, "seeds": seeds}
+    results = read_json(results_file) if results_file.exists() else {}
+    theirs = results.get("about", {})
+    for key, value in mine.items():
+        if theirs.get(key, value) != value:
+            raise CourseError(
+                f"{results_file} holds results with another {key}: {theirs[key]}, not {value}. "
+                "Name another --output, or delete that one."
+            )
+    write_json(results_file, {"about": {**mine, "versions": versions()}, **results})
 
 
 def _run(cell: Cell, plm: str, output: Path, seeds: int) -> dict[str, Any]:
@@ -135,8 +155,7 @@ def _run(cell: Cell, plm: str, output: Path, seeds: int) -> dict[str, Any]:
     scores = [r.score for r in records]
     return {
         "metric": records[0].metric,
-        "mean": round(statistics.mean(scores), 4),
-        "std": round(statistics.stdev(scores), 4) if len(scores) > 1 else 0.0,
+        **_mean_and_std(scores),
         "scores": [round(s, 4) for s in scores],
         "majority": round(records[0].majority or 0.0, 4),
         "learning_rate": records[0].settings["learning_rate"],
@@ -146,83 +165,96 @@ def _run(cell: Cell, plm: str, output: Path, seeds: int) -> dict[str, Any]:
 
 
 def zero_shot_scores(
-    plm: str, causal: bool, tasks: Sequence[str] | None, say: Callable[[str], None]
+    plm: str, causal: bool, short: str, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Accuracy of every wording, on test, with no training at all."""
+    """Accuracy of every wording of a task, on test, with no training at all."""
     from course_utils.plm import load_plm
     from course_utils.prompting import Template, Verbalizer, zero_shot
 
     model, tokenizer = load_plm(plm)
-    scores: dict[str, Any] = {}
-    for short in PROMPTED:
-        if tasks is not None and short not in tasks:
+    task = load_task(f"pocket/{short}")
+    rows, by_wording = task.split("test"), []
+    for prompt in task.prompts:
+        text = _asked(prompt.template, causal)
+        if text is None:
             continue
-        task = load_task(f"pocket/{short}")
-        rows = task.split("test")
-        by_wording = []
-        for prompt in task.prompts:
-            if causal and not prompt.template.rstrip(" .!").endswith("{mask}"):
-                continue
-            text = prompt.template.rstrip(" .!") if causal else prompt.template
-            answers = zero_shot(
-                model,
-                tokenizer,
-                Template(text),
-                Verbalizer(prompt.words),
-                rows,
-                labels=task.labels,
-            )
-            score = answers.accuracy(task.gold("test"))
-            by_wording.append(
-                {"template": text, "kept_out": prompt.held_out, "accuracy": round(score, 4)}
-            )
-        values = [w["accuracy"] for w in by_wording]
-        scores[short] = {
-            "majority": round(task.majority("test"), 4),
-            "median": round(statistics.median(values), 4),
-            "wordings": by_wording,
-        }
-        say(
-            f"zero-shot  {short:7} median {statistics.median(values):.3f}, "
-            f"{min(values):.3f} to {max(values):.3f} (majority {task.majority('test'):.3f})"
+        answers = zero_shot(
+            model,
+            tokenizer,
+            Template(text),
+            Verbalizer(prompt.words),
+            rows,
+            labels=task.labels,
         )
-    return scores
+        score = answers.accuracy(task.gold("test"))
+        by_wording.append(
+            {"template": text, "kept_out": prompt.held_out, "accuracy": round(score, 4)}
+        )
+    values = [w["accuracy"] for w in by_wording]
+    say(
+        f"zero-shot  {short:7} median {statistics.median(values):.3f}, "
+        f"{min(values):.3f} to {max(values):.3f} (majority {task.majority('test'):.3f})"
+    )
+    return {
+        "majority": round(task.majority("test"), 4),
+        "median": round(statistics.median(values), 4),
+        "wordings": by_wording,
+    }
 
 
-def in_context_scores(plm: str, seeds: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Accuracy with k demonstrations in the text, on 300 test examples."""
+def _asked(template: str, causal: bool) -> str | None:
+    """The wording as this kind of PLM is asked; None where a causal one has no gap at the end."""
+    if not causal:
+        return template
+    text = template.rstrip(" .!")
+    return text if text.endswith("{mask}") else None
+
+
+def in_context_scores(
+    plm: str, seeds: int, short: str, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Accuracy with k demonstrations in the text, on 300 test examples of a task.
+
+    In two wordings: the first that the pocket corpus held, and the first that it did not.
+    """
     from course_utils.plm import load_plm
     from course_utils.prompting import InContext, Template, Verbalizer
     from course_utils.prompting.in_context import choose
 
     model, tokenizer = load_plm(plm)
-    scores: dict[str, Any] = {}
-    for short in ("sst2", "agnews"):
-        task = load_task(f"pocket/{short}")
-        prompt = next(p for p in task.prompts if p.template.endswith("{mask}"))
-        rows = task.split("test").select(range(300))
-        scores[short] = {"majority": round(task.majority("test"), 4), "k": {}}
+    task = load_task(f"pocket/{short}")
+    rows = task.split("test").select(range(300))
+    scores: dict[str, Any] = {"majority": round(task.majority("test"), 4)}
+    for wording, kept_out in (("known", False), ("kept out", True)):
+        prompts = (p for p in task.prompts if p.held_out == kept_out)
+        prompt = next((p for p in prompts if _asked(p.template, True)), None)
+        if prompt is None:
+            continue
+        text, by_k = _asked(prompt.template, True), {}
         for k in IN_CONTEXT:
             values = []
             for seed in range(seeds):
-                demonstrations = choose(task.split("train"), k, len(task.labels), seed=seed)
                 asked = InContext(
                     model,
                     tokenizer,
-                    Template(prompt.template),
+                    Template(text),
                     Verbalizer(prompt.words),
                     labels=task.labels,
-                    demonstrations=demonstrations,
+                    demonstrations=choose(task.split("train"), k, len(task.labels), seed=seed),
                     separator=" / ",
                 )
                 values.append(asked.predict(list(rows), batch_size=32).accuracy(rows["label"]))
-            mean = statistics.mean(values)
-            scores[short]["k"][str(k)] = {
-                "mean": round(mean, 4),
-                "std": round(statistics.stdev(values), 4) if seeds > 1 else 0.0,
-            }
-            say(f"in-context {short:7} k={k} {mean:.3f}")
+            by_k[str(k)] = _mean_and_std(values)
+            say(f"in-context {short:7} {wording:8} k={k} {by_k[str(k)]['mean']:.3f}")
+        scores[wording] = {"template": text, "k": by_k}
     return scores
+
+
+def _mean_and_std(scores: Sequence[float]) -> dict[str, float]:
+    return {
+        "mean": round(statistics.mean(scores), 4),
+        "std": round(statistics.stdev(scores), 4) if len(scores) > 1 else 0.0,
+    }
 
 
 def _keep(path: Path, part: str, rows: dict[str, Any]) -> None:
