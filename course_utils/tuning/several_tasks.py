@@ -163,10 +163,11 @@ class SeveralTasks:
             raise unknown_name("task", name, self.tasks)
 
     def _check(self, name: str, tensors, page, folder, check_weights: bool) -> None:
+        here = saving.identity(self.tuned.plm, set(self._own))["labels"]  # each task brings its own
         plm = dict(page["plm"]) if check_weights else {**page["plm"], "values": {}}
         sizes = {key: value for key, value in plm["sizes"].items() if key != "num_labels"}
         saving.check_identity(
-            {**plm, "sizes": sizes, "labels": []}, self.tuned.plm, set(self._own), folder
+            {**plm, "sizes": sizes, "labels": here}, self.tuned.plm, set(self._own), folder
         )
         if set(tensors) != set(self._own):
             odd = sorted(set(tensors) ^ set(self._own))
@@ -174,10 +175,6 @@ class SeveralTasks:
                 f"task {name!r}: the tensors in {str(folder)!r} are not those of "
                 f"{self.tuned.method} on this PLM ({odd[0]} is in only one of the two)."
             )
-
-    def _labels_here(self) -> list[str]:
-        id2label = self.tuned.config.id2label
-        return [id2label[i] for i in sorted(id2label)]
 
     def _carry(self, tensors: Mapping[str, torch.Tensor]) -> None:
         for name, parameter in self._own.items():

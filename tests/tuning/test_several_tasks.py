@@ -7,6 +7,7 @@ import torch
 from small_plms import make
 
 from course_utils.errors import CourseError
+from course_utils.plm import load_plm
 from course_utils.tuning import (
     IA3,
     AdapterBias,
@@ -147,6 +148,17 @@ class TestHeads:
         plm = tasks.detach()
         assert plm.config.num_labels == plm.num_labels == plm.classifier.out_features == 2
         assert output_of(plm, batch).shape == (5, 2)
+
+    def test_a_plm_loaded_for_one_of_the_tasks_serves_all(self, tmp_path):
+        folders = {}
+        for name, labels in (("a", ["no", "yes"]), ("b", ["world", "sports", "trade"])):
+            model, _ = load_plm("pocket-bert-tiny", head="classifier", labels=labels)
+            folders[name] = attach(model, LoRA(rank=2)).save(tmp_path / name)
+        model, _ = load_plm("pocket-bert-tiny", head="classifier", labels=["no", "yes"])
+        tasks = SeveralTasks(model, folders)
+        tasks.use("b")
+        assert list(tasks.tuned.config.id2label.values()) == ["world", "sports", "trade"]
+        assert list(tasks.detach().config.id2label.values()) == ["no", "yes"]
 
     def test_a_task_saved_from_here_is_that_task(self, trained, tmp_path, make_batch, output_of):
         folders = trained("bert", LoRA(rank=2), labels=(2, 4))
