@@ -1,7 +1,7 @@
 """Running the claims: what is still to be measured, how long that takes, and doing it.
 
-Every finished measurement is on disk before the next begins, so an interrupted command goes on
-where it was; what a kill loses is the one training that was under way.
+Every finished measurement is on disk before it counts, so an interrupted command goes on where it
+was; what a kill loses is the trainings that were under way.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from statistics import fmean
 from course_utils.claims.bench import Bench, slug
 from course_utils.claims.claim import DEFAULT_PLMS, Cell, Claim, Cost, Findings, Row, Scale
 from course_utils.claims.report import Result, read_results, result_of, write_report
+from course_utils.claims.side_by_side import Workers
 from course_utils.claims.timing import Clock, spoken
 from course_utils.errors import CourseError
 from course_utils.records import RunRecord
@@ -84,6 +85,7 @@ def run_claims(
     *,
     scale: Scale | None = None,
     plm: str | None = None,
+    processes: int = 1,
     say: Callable[[str], None] = print,
     clock: Clock | None = None,
 ) -> Result:
@@ -94,6 +96,7 @@ def run_claims(
         output: folder of records and results.
         scale: sizes and seeds.
         plm: measure this PLM instead of the course's own of its kind.
+        processes: how many measurements are made at the same time.
         say: told the estimate and every verdict.
         clock: times the work and shows how it goes on; one with a bar if not given.
 
@@ -105,15 +108,16 @@ def run_claims(
             all else is measured, what kept some claim from being finished.
     """
     scale = scale or Scale()
+    workers = Workers(processes)
     plms = plms_for(plm)
     output.mkdir(parents=True, exist_ok=True)
     read_results(output)
-    clock = clock or Clock(say)
+    clock = clock or Clock(say, processes=processes)
     jobs = {c.name: jobs_of(c, scale, plms, output / "records") for c in claims}
     say(_announced(claims, jobs, scale, clock))
     failed: list[str] = []
     unwritten: list[Result] = []
-    with clock:
+    with clock, workers:
         for claim in claims:
             if not jobs[claim.name]:
                 kinds = " and ".join(dict.fromkeys(c.plm for c in claim.cells(scale)))
@@ -121,7 +125,7 @@ def run_claims(
                 continue
             fresh = any(not job.done() for job in jobs[claim.name])
             try:
-                result = measured(claim, jobs[claim.name], scale, clock)
+                result = measured(claim, jobs[claim.name], scale, clock, workers)
             except CourseError as error:
                 failed.append(f"{claim.name} is not finished: {error}")
                 clock.tell(failed[-1])
@@ -152,11 +156,13 @@ def _announced(
     return text + (f" The rest takes {spoken(clock.total)} on this machine." if missing else "")
 
 
-def measured(claim: Claim, jobs: Sequence[Job], scale: Scale, clock: Clock) -> Result:
+def measured(
+    claim: Claim, jobs: Sequence[Job], scale: Scale, clock: Clock, workers: Workers
+) -> Result:
     """Make the measurements of one claim that are missing, and judge it."""
-    for job in jobs:
-        if not job.done():
-            clock.work(job)
+    missing = _different(job for job in jobs if not job.done())
+    for job, record in workers.make(missing):
+        clock.finish(job, record)
     benches = {job.bench for job in jobs}
     weights = {slug(bench.plm): bench.kind_and_print()[1] for bench in benches}
     return result_of(claim, rows_of(jobs), scale, weights)

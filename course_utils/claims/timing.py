@@ -5,23 +5,26 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from course_utils.claims.bench import Bench
     from course_utils.claims.running import Job
+    from course_utils.records import RunRecord
 
 FIXED = 0.5  # seconds a measurement takes beside its updates and answers: loading, starting
 
 
 class Clock:
-    """Estimates the seconds of jobs, runs them, and shows how much time is left.
+    """Estimates the seconds of jobs, and shows how much time is left as they are finished.
 
     Args:
         say: told of each finished job where there is no terminal to draw a bar in.
         bar: draw one; whether the output is a terminal if not given.
         speed: (seconds per update, seconds per answer) of a bench on a task; measured if not given.
+        processes: how many jobs are worked on at the same time.
     """
 
     def __init__(
@@ -29,8 +32,11 @@ class Clock:
         say: Callable[[str], None] = print,
         bar: bool | None = None,
         speed: Callable[[Bench, str], tuple[float, float]] | None = None,
+        processes: int = 1,
     ) -> None:
-        self.say, self.speed = say, speed or measured_speed
+        threads = 1 if processes > 1 else None
+        self.say, self.speed = say, speed or partial(measured_speed, threads=threads)
+        self.processes, self._since = processes, time.perf_counter()
         self.total = self.finished = self.spent = 0.0
         self._speeds: dict[tuple[Bench, str], tuple[float, float]] = {}
         self._bar = None
@@ -38,7 +44,7 @@ class Clock:
 
     def estimate(self, jobs: Sequence[Job]) -> float:
         """Seconds that all these jobs take; kept as the whole the bar stands for."""
-        self.total = sum(self.seconds(job) for job in jobs)
+        self.total = sum(self.seconds(job) for job in jobs) / self.processes
         return self.total
 
     def seconds(self, job: Job) -> float:
@@ -49,16 +55,14 @@ class Clock:
         cost, (update, answer) = job.cost(), self._speeds[key]
         return FIXED + cost.updates * update + cost.answers * answer
 
-    def work(self, job: Job) -> None:
-        """Make one measurement."""
+    def finish(self, job: Job, record: RunRecord) -> None:
+        """A measurement is made: the time since the last one was spent on it."""
+        now = time.perf_counter()
+        self.spent, self._since = self.spent + now - self._since, now
+        self.finished += self.seconds(job) / self.processes
         if self._bar is not None:
             self._bar.set_description_str(str(job)[:70])
-        started = time.perf_counter()
-        record = job.make()
-        self.spent += time.perf_counter() - started
-        self.finished += self.seconds(job)
-        if self._bar is not None:
-            self._bar.update(min(self.seconds(job), self.total - self._bar.n))
+            self._bar.update(max(0.0, min(self.finished, self.total) - self._bar.n))
             self._bar.set_postfix_str(f"{spoken(self.left())} left")
         else:
             self.say(f"  {job}: {record.score:.3f}; {spoken(self.left())} left")
@@ -76,6 +80,7 @@ class Clock:
         return max(self.total - self.finished, 0.0) * rate
 
     def __enter__(self) -> Clock:
+        self._since = time.perf_counter()
         if self._wanted and self.total:
             from tqdm.auto import tqdm
 
@@ -97,8 +102,12 @@ class Clock:
             self.say("Stopped. The same command goes on from here.")
 
 
-def measured_speed(bench: Bench, task: str) -> tuple[float, float]:
-    """Seconds per update on 16 examples, and per example answered, tried on a few."""
+def measured_speed(bench: Bench, task: str, threads: int | None = None) -> tuple[float, float]:
+    """Seconds per update on 16 examples, and per example answered, tried on a few.
+
+    Args:
+        threads: of torch; as many as it has now if not given.
+    """
     import torch
 
     from course_utils.tasks.inputs import encode
@@ -124,7 +133,12 @@ def measured_speed(bench: Bench, task: str) -> tuple[float, float]:
         model(**texts)
 
     optimizer = 1.3  # the step itself and the loop, beside forward and backward
-    return optimizer * _timed(update), _timed(answer) / len(features)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        return optimizer * _timed(update), _timed(answer) / len(features)
+    finally:
+        torch.set_num_threads(before)
 
 
 def _timed(action: Callable[[], None], times: int = 3) -> float:

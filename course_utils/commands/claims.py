@@ -36,6 +36,14 @@ def claims(
     list_: Annotated[
         bool, typer.Option("--list", help="Name the claims, measure nothing.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Measurements at the same time; one a core, with a GPU one.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder; runs/claims, its own for --quick and --plm.")
     ] = None,
@@ -58,10 +66,11 @@ def claims(
     from course_utils.claims.claim import Scale
     from course_utils.claims.report import PAGE
     from course_utils.claims.running import run_claims
+    from course_utils.claims.side_by_side import usual_processes
 
     scale = Scale.made(seeds, quick)
     folder = output or _usual_folder(plm, quick)
-    run_claims(chosen, folder, scale=scale, plm=plm)
+    run_claims(chosen, folder, scale=scale, plm=plm, processes=jobs or usual_processes())
     if (folder / PAGE).is_file():
         print(f"The page: {folder / PAGE}")
 

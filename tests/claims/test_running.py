@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from dataclasses import dataclass, replace
 
 import pytest
-from told_claims import PLM, SMALL, Told, told_claim
+from told_claims import PLM, SMALL, Diverges, Killed, Told, told_claim
 
 from course_utils.claims import bench as benches
 from course_utils.claims.bench import Bench
 from course_utils.claims.claim import CAUSAL, Cell, Cost, Scale
-from course_utils.claims.running import plms_for, run_claims
+from course_utils.claims.running import Job, plms_for, run_claims
+from course_utils.claims.side_by_side import Workers
 from course_utils.errors import CourseError
 from course_utils.records import RunRecord
 
@@ -136,6 +138,40 @@ class TestEstimate:
         from course_utils.claims.timing import spoken
 
         assert spoken(seconds) == text
+
+
+class TestSideBySide:
+    def test_gives_what_one_process_gives_and_goes_on_likewise(self, tmp_path, made, clock):
+        alone = go([told_claim()], tmp_path / "alone", clock)["claims"][0]
+        options = {"scale": SMALL, "plm": PLM, "say": clock.said.append, "clock": clock}
+        together = run_claims([told_claim()], tmp_path / "two", processes=2, **options)["claims"][0]
+        assert together["rows"] == alone["rows"]
+        assert made == ALL  # the two processes have lists of their own
+        run_claims([told_claim()], tmp_path / "two", processes=2, **options)
+        assert "6 of them made already" in clock.said[-2]
+
+    def test_a_claim_that_breaks_says_so_and_no_process_is_left(self, tmp_path, clock):
+        with (
+            pytest.raises(CourseError, match="the loss diverges"),
+            Workers(2) as workers,
+        ):
+            list(workers.make([told_job(Diverges(), seed, tmp_path) for seed in range(4)]))
+        assert not multiprocessing.active_children()
+
+    def test_a_killed_process_is_named_and_the_next_job_gets_a_new_one(self, tmp_path):
+        with Workers(2) as workers:
+            with pytest.raises(CourseError, match="a process was killed.*--jobs 1"):
+                list(workers.make([told_job(Killed(), 0, tmp_path)]))
+            done = list(workers.make([told_job(Told("a", 0.5), 0, tmp_path)]))
+        assert [record.score for _, record in done] == [0.5]
+
+    def test_no_process_is_refused(self):
+        with pytest.raises(CourseError, match="0 processes"):
+            Workers(0)
+
+
+def told_job(measure, seed, folder):
+    return Job("told", Cell("ours", "pocket/sst2", measure), seed, Bench(PLM, SMALL, folder))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path, made, clock):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from course_utils.claims.claim import Cell, Claim, Cost, Findings, Row, Scale
+from course_utils.errors import CourseError
 from course_utils.records import RunRecord
 
 SMALL = Scale(seeds=3, tests=20, dev=10)
@@ -36,6 +38,22 @@ class Told:
 
 
 Told.stopping = set()
+
+
+@dataclass(frozen=True)
+class Diverges:
+    """A measure that can't be made."""
+
+    def __call__(self, bench, task, seed):
+        raise CourseError("the loss diverges.")
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A measure whose process is gone before it is made, as when memory is short."""
+
+    def __call__(self, bench, task, seed):
+        os._exit(9)
 
 
 def told_claim(name="told", better=0.8, worse=0.6, fails_at=None, **options):
