@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from course_utils.claims.claim import Measure, Scale
 from course_utils.errors import CourseError
 from course_utils.records import RunRecord
@@ -45,13 +47,22 @@ class Bench:
     folder: Path
 
     def measure(self, measure: Measure, task: str, seed: int) -> RunRecord:
-        """The record of that measurement: read where it is there, else made and kept."""
+        """The record of that measurement: read where it is there, else made and kept.
+
+        Of several processes that want it at the same time one makes it, the others wait.
+        """
         path = self.place(measure, task, seed)
         if path.is_file():
             return RunRecord.read(path)
-        record = measure(self, task, seed)
-        record.write(path)
-        shutil.rmtree(self.work(measure, task, seed), ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f".{path.name}.lock")
+        with FileLock(lock):
+            if path.is_file():
+                return RunRecord.read(path)
+            record = measure(self, task, seed)
+            record.write(path)
+            shutil.rmtree(self.work(measure, task, seed), ignore_errors=True)
+        lock.unlink(missing_ok=True)
         return record
 
     def work(self, measure: Measure, task: str, seed: int) -> Path:

@@ -20,6 +20,13 @@ CLAIMS = {
     "calibration-helps-zero-shot": "prompting.calibration_zero_shot",
     "calibration-helps-in-context": "prompting.calibration_in_context",
     "in-context-grows": "prompting.in_context_grows",
+    "few-parameters-suffice": "tuning.few_parameters_suffice",
+    "adapters-small-data": "tuning.adapters_small_data",
+    "adamix-beats-its-adapter": "tuning.adamix_beats_its_adapter",
+    "unipelt-beats-its-parts": "tuning.unipelt_beats_its_parts",
+    "prompt-tuning-scales": "tuning.prompt_tuning_scales",
+    "soft-prompt-starts": "tuning.soft_prompt_starts",
+    "soft-prompts-out-of-domain": "tuning.soft_prompts_out_of_domain",
 }
 """Name -> module below `course_utils.claims`."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from course_utils.records import RunRecord
 
 MASKED, CAUSAL = "masked", "causal"
+NO_PRETRAINING = "no pre-training"  # the arm that is the control in a chart of methods
 DEFAULT_PLMS = {MASKED: "pocket-bert-base", CAUSAL: "pocket-gpt2"}
 X = int | str | None
 
@@ -236,6 +237,8 @@ class Claim:
         arm_title, x_title: what an arm is called in the table; the horizontal axis.
         x_ordered: its places have an order, so that a line through them means something.
         unit: what a hundredth of a gain is called: points of accuracy, percent.
+        chart: "places" draws the arms along x (or in rows); "parameters" scores against the
+            number of trained parameters.
     """
 
     name: str
@@ -252,3 +255,4 @@ class Claim:
     x_title: str = ""
     x_ordered: bool = True
     unit: str = "points"
+    chart: str = "places"

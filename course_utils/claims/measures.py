@@ -40,6 +40,7 @@ class FineTuned:
         updates: of 16 examples.
         rate: the learning rate; None chooses one of `tries` on dev with seed 0.
         dev_shots: cut dev to so many of each class, for what is chosen on dev beside the rate.
+        splits: scored too; the scores are in the record's notes, for `OnSplit`.
     """
 
     shots: int | None = 16
@@ -51,6 +52,7 @@ class FineTuned:
     rate: float | None = None
     tries: tuple[float, ...] = TRIES
     dev_shots: int | None = None
+    splits: tuple[str, ...] = ()
 
     def __call__(self, bench: Bench, task: str, seed: int) -> RunRecord:
         if self.rate is None:
@@ -93,19 +95,28 @@ class FineTuned:
 
     def train(self, bench: Bench, task: Task, seed: int) -> RunRecord:
         """One training on the drawn task, and its record."""
-        from course_utils.run import run
+        from course_utils.evaluation import evaluate
+        from course_utils.job import Job
+        from course_utils.model_facts import with_prompt
 
-        return run(
-            bench.plm,
-            task,
+        prompt = None if self.wording is None else bench.prompt(task, self.wording)
+        none = dict.fromkeys(("data", "hyperparameters", "revision", "examples", "shots"))
+        job = Job.make(
+            plm=bench.plm,
+            task=task,
             method=self.method,
-            prompt=None if self.wording is None else bench.prompt(task, self.wording),
-            seeds=(seed,),
+            prompt=prompt,
             pretrained=self.pretrained,
-            settings=self.settings(seed),
-            progress=False,
-            say=lambda _: None,
-        )[0]
+            **none,
+        )
+        model, tokenizer = job.load(seed)
+        model = with_prompt(model, task, tokenizer, prompt)
+        settings, split = self.settings(seed), task.evaluation_split
+        record, _ = job.trained(model, task, tokenizer, settings, split, None, False)
+        if not self.splits:
+            return record
+        more = {s: evaluate(model, task, s, tokenizer=tokenizer).score for s in self.splits}
+        return replace(record, notes={**record.notes, "scores": more})
 
     def settings(self, seed: int) -> Any:
         """Fixed updates, dev scored once, the last parameters kept."""
@@ -123,6 +134,29 @@ class FineTuned:
     def cost(self, scale: Scale, seed: int) -> Cost:
         runs = len(self.tries) if self.rate is None and seed == 0 else 1
         return Cost(runs * self.updates, runs * (2 * scale.dev + scale.tests))
+
+
+@dataclass(frozen=True)
+class OnSplit:
+    """The score that a training has on one more split."""
+
+    tuned: FineTuned
+    split: str
+
+    def __call__(self, bench: Bench, task: str, seed: int) -> RunRecord:
+        record = bench.measure(self.tuned, task, seed)
+        rows = bench.task(task, seed)
+        return replace(
+            record,
+            split=self.split,
+            score=record.notes["scores"][self.split],
+            n=len(rows.split(self.split)),
+            majority=rows.majority(self.split),
+            interval=None,
+        )
+
+    def cost(self, scale: Scale, seed: int) -> Cost:
+        return Cost()  # counted where it is trained
 
 
 @dataclass(frozen=True)

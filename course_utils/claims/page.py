@@ -11,13 +11,14 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from course_utils.claims.claim import Row
+from course_utils.claims.claim import NO_PRETRAINING, Row
 from course_utils.claims.report import RESULTS, about, bounds, shown_verdict
 from course_utils.claims.verdict import points
 from course_utils.show import style
 from course_utils.show.measured import interval_rows, measured_curves, measured_rows
 from course_utils.show.style import Chart
 from course_utils.show.tables import Table
+from course_utils.show.tradeoff import accuracy_vs_parameters
 
 SIGNS = {"holds": "✓", "fails": "✗", "large": "⇡", "open": "?"}
 COLOURS = {"holds": style.BLUE, "fails": style.VERMILION, "large": "#7a3b69", "open": style.GREY}
@@ -54,7 +55,8 @@ def page(claims: Sequence[Mapping[str, Any]]) -> str:
 
 
 def pictures(claim: Mapping[str, Any]) -> list[Chart]:
-    """One chart per task: curves where the claim has an axis, rows where it has not."""
+    """One chart per task: curves where the claim has an axis, rows where it has not, or scores
+    against trained parameters."""
     rows = [Row.from_json(row) for row in claim["rows"]]
     charts = []
     for task in dict.fromkeys(row.task for row in rows):
@@ -63,7 +65,9 @@ def pictures(claim: Mapping[str, Any]) -> list[Chart]:
         plms = ", ".join(dict.fromkeys(row.plm for row in mine))
         look = ", quick look" if claim["quick"] else ""
         title = f"{task}, {plms}\nmean ± std of {claim['seeds']} seeds{look}"
-        if claim["x_title"]:
+        if claim["chart"] == "parameters":
+            charts.append(_against_parameters(mine, title))
+        elif claim["x_title"]:
             curves: dict[str, dict[Any, tuple[float, ...]]] = {}
             for row in mine:
                 curves.setdefault(row.arm, {})[row.x] = row.scores
@@ -81,6 +85,24 @@ def pictures(claim: Mapping[str, Any]) -> list[Chart]:
             scores = {row.arm: row.scores for row in mine}
             charts.append(measured_rows(scores, xlabel=mine[0].metric, title=title, levels=levels))
     return charts
+
+
+def _against_parameters(rows: Sequence[Row], title: str) -> Chart:
+    """Scores against trained parameters; the control as a line."""
+    points = [
+        {"method": row.arm, "trainable": row.trainable, "score": score}
+        for row in rows
+        if row.arm != NO_PRETRAINING
+        for score in row.scores
+    ]
+    control = next((row.mean for row in rows if row.arm == NO_PRETRAINING), None)
+    return accuracy_vs_parameters(
+        points,
+        majority=rows[0].majority,
+        no_pretraining=control,
+        title=title,
+        metric=rows[0].metric,
+    )
 
 
 def overview_chart(claims: Sequence[Mapping[str, Any]]) -> Chart:

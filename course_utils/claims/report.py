@@ -52,6 +52,7 @@ def result_of(
         "x_title": claim.x_title,
         "x_ordered": claim.x_ordered,
         "unit": claim.unit,
+        "chart": claim.chart,
         "plms": {row.plm: row.total for row in findings.rows},
         "weights": dict(weights or {}),
         "rows": [row.to_json() for row in findings.rows],

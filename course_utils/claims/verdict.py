@@ -5,10 +5,12 @@ interval is Student's,
 
     mean(d) ± t(0.975, n - 1) * s / sqrt(n),        s the sample standard deviation of d,
 
-and with m the gain the claim promises (0 if it promises only a direction)
+and with m the gain the claim promises (0 if it promises only a direction, below 0 if it allows a
+loss)
 
     low > m                    holds
-    high < max(m, 0.01)        does not hold here: no room for a gain worth a point
+    high < max(m, 0.01)        does not hold here: no room for a gain worth a point (m >= 0)
+    high <= m                  does not hold here: more is lost than the claim allows (m < 0)
     otherwise                  not decided at n seeds
 
 A claim whose source reports the effect for large PLMs only, and that does not hold here, "needs a
@@ -85,16 +87,16 @@ def judge(
     """The verdict on gains, one per seed.
 
     Args:
-        more_than: the gain the claim promises.
+        more_than: the gain the claim promises; below 0 the loss it allows.
         large: what the source says of size; see the rule above.
         unit: what a hundredth of a gain is called.
     """
     found = interval(gains)
-    bar = "zero" if more_than == 0 else f"the {points(more_than, sign=False)} {unit} it promises"
+    bar = _bar(more_than, unit)
     gain = f"The mean gain is {found.spoken(unit)}"
     if found.low > more_than:
         return Judgement(HOLDS, found, f"{gain}: the whole interval is above {bar}.")
-    if found.high < max(more_than, WORTH):
+    if found.high <= more_than or 0 <= more_than <= WORTH > found.high:
         if found.high <= more_than:
             reason = f"{gain}: none of the interval is above {bar}."
         else:
@@ -104,6 +106,13 @@ def judge(
         return Judgement(FAILS, found, reason)
     verdict = f"not decided at {found.n} seeds"
     return Judgement(verdict, found, f"{gain}: it has {bar} inside, more seeds may tell.")
+
+
+def _bar(more_than: float, unit: str) -> str:
+    if more_than == 0:
+        return "zero"
+    amount = f"{points(abs(more_than), sign=False)} {unit}"
+    return f"the {amount} it promises" if more_than > 0 else f"a loss of the {amount} it allows"
 
 
 def points(share: float, sign: bool = True) -> str:

@@ -39,6 +39,7 @@ def accuracy_vs_parameters(
     points = _points(records)
     trained = [count for _, count, _ in points if count > 0]
     left = min(trained, default=10) / 12  # where "nothing trained" stands
+    levels = {"majority class": majority, "no pre-training": no_pretraining}
     with style.house_style():
         chart, axes = style.new_chart()
         axes.set_xscale("log")
@@ -46,7 +47,7 @@ def accuracy_vs_parameters(
         zero = any(count == 0 for _, count, _ in points)
         axes.set_xlim((left if zero else min(trained)) / 3, max(trained, default=left) * 12)
         room_for(axes, [y for _, y in places], [majority, no_pretraining])
-        _references(axes, {"majority class": majority, "no pre-training": no_pretraining})
+        _references(axes, levels)
         if zero:
             axes.axvspan(left / 3, left * 3, color="#eeeeee", zorder=0)
             ticks = _decades(min(trained, default=10), max(trained, default=left))
@@ -58,7 +59,8 @@ def accuracy_vs_parameters(
         axes.set_ylabel(metric)
         style.entitle(chart, title)
         name_points(axes, places, names, style.SMALL, [majority, no_pretraining])
-    chart.alt = f"{metric} against trained parameters: {'; '.join(names)}."
+    lines = [f"{name} {level:.3f}" for name, level in levels.items() if level is not None]
+    chart.alt = f"{metric} against trained parameters: {'; '.join([*names, *lines])}."
     return chart
 
 

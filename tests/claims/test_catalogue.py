@@ -10,20 +10,22 @@ from pathlib import Path
 import pytest
 from told_claims import made_up
 
-import course_utils.claims.prompting as prompting
+from course_utils import claims
 from course_utils.claims.bench import Bench
 from course_utils.claims.catalogue import CLAIMS, load_claim, load_claims
 from course_utils.claims.claim import CAUSAL, DEFAULT_PLMS, MASKED, Cost, Findings, Row, Scale
 from course_utils.errors import CourseError
+from course_utils.plm.names import POCKET_MODELS
 
 FULL, QUICK = Scale.made(), Scale.made(quick=True)
 SMALLEST = {MASKED: "pocket-bert-tiny", CAUSAL: "pocket-gpt2"}
 
 
 def test_every_module_is_in_the_catalogue_once():
-    modules = {p.stem for p in Path(prompting.__file__).parent.glob("*.py")} - {"__init__"}
-    listed = [module.removeprefix("prompting.") for module in CLAIMS.values()]
-    assert sorted(listed) == sorted(modules)
+    folder = Path(claims.__file__).parent
+    files = [p for half in ("prompting", "tuning") for p in (folder / half).glob("*.py")]
+    modules = [f"{p.parent.name}.{p.stem}" for p in files if p.stem != "__init__"]
+    assert sorted(CLAIMS.values()) == sorted(modules)
 
 
 def test_unknown_names_get_the_near_ones():
@@ -64,7 +66,7 @@ class TestEachClaim:
         places = [(cell.arm, cell.task, cell.x, cell.plm) for cell in cells]
         assert len(set(places)) == len(places)
         assert len({cell.arm for cell in cells}) > 1
-        assert all(cell.plm in DEFAULT_PLMS for cell in cells)
+        assert all(cell.plm in (*DEFAULT_PLMS, *POCKET_MODELS) for cell in cells)
         assert bool(load_claim(name).x_title) == any(cell.x is not None for cell in cells)
         hash(cells[0])
 
@@ -104,7 +106,7 @@ class TestEachClaim:
 
     def test_its_wordings_are_there(self, name, tmp_path):
         for cell in load_claim(name).cells(FULL):
-            bench = Bench(SMALLEST[cell.plm], FULL, tmp_path)
+            bench = Bench(SMALLEST.get(cell.plm, cell.plm), FULL, tmp_path)
             wording = getattr(cell.measure, "wording", None)
             if wording is not None:
                 prompt = bench.prompt(bench.task(cell.task, 0), wording)
@@ -119,3 +121,25 @@ def test_prompts_in_the_claims_about_few_labels_are_not_recalled():
     for cell in claim.cells(FULL):
         if cell.arm == "prompt":
             assert bench.prompt(bench.task(cell.task, 0), cell.measure.wording).held_out
+
+
+def test_label_words_that_soft_prompts_start_from_are_those_of_the_wording():
+    claim, bench = load_claim("soft-prompt-starts"), Bench("pocket-bert-tiny", FULL, Path())
+    starts = [c for c in claim.cells(FULL) if c.arm == "label words"]
+    assert starts
+    for cell in starts:
+        task = bench.task(cell.task, 0)
+        known = bench.prompt(task, cell.measure.wording).words
+        for label, word in zip(task.labels, cell.measure.method.words, strict=True):
+            assert word in known[label], (cell.task, label, word)
+
+
+@pytest.mark.parametrize("name", [n for n, module in CLAIMS.items() if "tuning" in module])
+def test_methods_of_a_claim_get_the_same_chances(name):
+    """Arms at a place differ in the method, not in data, updates or learning rates tried."""
+    chances = {}
+    for cell in load_claim(name).cells(FULL):
+        tuned = getattr(cell.measure, "tuned", cell.measure)
+        chance = (tuned.shots, tuned.examples, tuned.updates, tuned.tries, tuned.wording)
+        chances.setdefault((cell.task, cell.x, cell.plm), set()).add(chance)
+    assert all(len(found) == 1 for found in chances.values())

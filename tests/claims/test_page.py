@@ -82,6 +82,18 @@ class TestPage:
         assert "no pre-training" in charts[0].alt
         assert "majority" in charts[0].alt
 
+    def test_methods_are_drawn_against_what_they_train(self):
+        def row(arm, trainable, *scores):
+            return Row(arm, "pocket/sst2", None, PLM, scores, trainable=trainable, majority=0.52)
+
+        rows = (row("ours", 2000, 0.8, 0.9), row("theirs", 100000, 0.7, 0.9))
+        control = row("no pre-training", 100000, 0.55, 0.57)
+        claim = told_claim(chart="parameters")
+        alt = pictures(result_of(claim, Findings((*rows, control)), SMALL))[0].alt
+        assert "ours" in alt
+        assert "0.850" in alt
+        assert "no pre-training 0.560" in alt
+
 
 class TestFiles:
     def test_results_are_strict_json(self, tmp_path):

@@ -64,6 +64,17 @@ class TestVerdict:
     def test_a_promised_gain_must_be_below_the_whole_interval(self, promised, verdict):
         assert judge(FIVE, more_than=promised).verdict == verdict
 
+    @pytest.mark.parametrize(
+        ("allowed", "verdict"),
+        [(-0.06, HOLDS), (-0.03, "not decided at 5 seeds"), (-0.0104, "not decided at 5 seeds"),
+         (-0.01, FAILS)],
+    )  # fmt: skip
+    def test_an_allowed_loss(self, allowed, verdict):
+        """Mean -0.03, interval -0.0496 to -0.0104."""
+        judged = judge([-g for g in FIVE], more_than=allowed)
+        assert judged.verdict == verdict
+        assert "it allows" in judged.reason
+
     def test_only_what_fails_can_need_a_large_plm(self):
         large = "Seen at 175B."
         assert judge([-g for g in FIVE], large=large).verdict == LARGE
