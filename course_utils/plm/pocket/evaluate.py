@@ -27,7 +27,7 @@ from typing import Any
 from course_utils.errors import CourseError, unknown_name
 from course_utils.plm.sources import resolve
 from course_utils.records import RunRecord, read_json, versions, write_json
-from course_utils.tasks import load_task
+from course_utils.tasks import Prompt, load_task
 
 PROMPTED = ("sst2", "agnews", "snli", "boolq", "rte", "wic", "wsc")
 CLASSIFIED = (*PROMPTED, "copa")
@@ -46,12 +46,14 @@ class Cell:
         part, name: where it stands in the results.
         task: short name of a pocket task.
         options: of `course_utils.run.run`.
+        prompted: through the task's first wording that the PLM can be asked in.
     """
 
     part: str
     name: str
     task: str
     options: dict[str, Any]
+    prompted: bool = False
 
 
 def cells(causal: bool, tasks: Sequence[str] | None = None) -> list[Cell]:
@@ -59,7 +61,7 @@ def cells(causal: bool, tasks: Sequence[str] | None = None) -> list[Cell]:
     found: list[Cell] = []
     few = {"shots": SHOTS, "method": "full", "learning_rate": FEW_RATES}
     for task in PROMPTED:
-        found.append(Cell("few-shot", "prompt", task, {**few, "prompt": 0}))
+        found.append(Cell("few-shot", "prompt", task, few, prompted=True))
         found.append(Cell("few-shot", "head", task, few))
         found.append(Cell("few-shot", "head, no pre-training", task, {**few, "pretrained": False}))
     many = {"examples": EXAMPLES, "method": "full", "learning_rate": FULL_RATES}
@@ -72,7 +74,7 @@ def cells(causal: bool, tasks: Sequence[str] | None = None) -> list[Cell]:
         found.append(Cell("full-data", "full fine-tuning", task, many))
         found.append(Cell("full-data", "LoRA", task, lora))
     if causal:
-        found = [c for c in found if c.name == "prompt"]
+        found = [c for c in found if c.prompted]
         for split in ("test", "ood"):
             found.append(Cell("tables", f"LoRA, {split}", "e2e", {**lora, "split": split}))
     return [c for c in found if tasks is None or c.task in tasks]
@@ -119,7 +121,7 @@ def evaluate_pocket(
             _keep(results_file, "in-context", {task: in_context_scores(plm, seeds, task, say)})
     for cell in cells(causal, tasks):
         if cell.part in wanted:
-            row = _run(cell, plm, output, seeds)
+            row = _run(cell, plm, output, seeds, causal)
             say(f"{cell.part:10} {cell.task:7} {cell.name:24} {row['mean']:.3f} ± {row['std']:.3f}")
             _keep(results_file, cell.part, {cell.task: {cell.name: row}})
     return read_json(results_file)
@@ -139,9 +141,12 @@ def _claim(results_file: Path, plm: str, seeds: int) -> None:
     write_json(results_file, {"about": {**mine, "versions": versions()}, **results})
 
 
-def _run(cell: Cell, plm: str, output: Path, seeds: int) -> dict[str, Any]:
+def _run(cell: Cell, plm: str, output: Path, seeds: int, causal: bool) -> dict[str, Any]:
     from course_utils.run import run
 
+    options = dict(cell.options)
+    if cell.prompted:
+        options["prompt"] = _first_asked(cell.task, causal)
     slug = f"{cell.part}-{cell.task}-{cell.name}".replace(" ", "_").replace(",", "")
     records: list[RunRecord] = run(
         plm,
@@ -150,7 +155,7 @@ def _run(cell: Cell, plm: str, output: Path, seeds: int) -> dict[str, Any]:
         output=output / slug,
         progress=False,
         say=lambda _: None,
-        **cell.options,
+        **options,
     )
     scores = [r.score for r in records]
     return {
@@ -200,6 +205,13 @@ def zero_shot_scores(
         "median": round(statistics.median(values), 4),
         "wordings": by_wording,
     }
+
+
+def _first_asked(short: str, causal: bool) -> Prompt:
+    """The task's first wording that this kind of PLM can be asked in."""
+    prompts = load_task(f"pocket/{short}").prompts
+    asked = ((p, _asked(p.template, causal)) for p in prompts)
+    return next(p._replace(template=text) for p, text in asked if text is not None)
 
 
 def _asked(template: str, causal: bool) -> str | None:

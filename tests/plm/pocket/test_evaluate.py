@@ -68,6 +68,16 @@ def test_a_causal_model_is_asked_where_the_gap_comes_last(monkeypatch, tmp_path)
     assert f"{shown['known']['k']['2']['mean']:.3f}" in page
 
 
+@pytest.mark.parametrize("task", evaluation.PROMPTED)
+def test_every_task_has_a_wording_for_a_causal_model(task):
+    model, tokenizer = load_plm("pocket-gpt2")
+    rows = load_task(f"pocket/{task}").split("test").select(range(2))
+    prompt = evaluation._first_asked(task, causal=True)
+    asked = PromptModel(model, tokenizer, prompt.template, prompt.words)
+    assert len(asked.predict(list(rows)).scores) == 2
+    assert evaluation._first_asked(task, causal=False) == load_task(f"pocket/{task}").prompts[0]
+
+
 def test_results_of_other_weights_are_not_mixed(tmp_path):
     evaluation.evaluate_pocket(TINY, tmp_path, parts=["zero-shot"], tasks=["sst2"])
     with pytest.raises(CourseError, match="another plm"):
