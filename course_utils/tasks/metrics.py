@@ -1,7 +1,8 @@
 """Metrics by name, each from the library its field uses, and what a difference is worth.
 
-Every metric is higher-is-better and on a 0 to 1 scale (Matthews and Pearson: -1 to 1), BLEU
-and ROUGE-L too, so that one axis fits every plot. The libraries load on first use.
+Every metric is higher-is-better and on a 0 to 1 scale (Matthews and Pearson: -1 to 1), BLEU,
+METEOR and ROUGE-L too, so that one axis fits every plot. Only NIST (in bits, no upper end) and
+CIDEr (0 to 10) keep the scales of their papers. The libraries load on first use.
 
 Interval and test are exact or nearly so because classroom test sets are small: on COPA one
 example is worth a whole point.
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from course_utils.errors import CourseError, unknown_name
+from course_utils.tasks import text_metrics
 
 
 def accuracy(predictions: Sequence[int], gold: Sequence[int]) -> float:
@@ -52,40 +54,13 @@ def seqeval_f1(predictions: Sequence[Sequence[str]], gold: Sequence[Sequence[str
     return float(f1_score([list(g) for g in gold], [list(p) for p in predictions]))
 
 
-def bleu(predictions: Sequence[str], gold: Sequence[str | Sequence[str]]) -> float:
-    """Corpus BLEU (sacrebleu's default tokenisation) / 100; each gold may be a list."""
-    from sacrebleu.metrics import BLEU
-
-    references = [_references(g) for g in gold]
-    widest = max(len(r) for r in references)
-    streams = [[r[i] if i < len(r) else None for r in references] for i in range(widest)]
-    return BLEU().corpus_score(list(predictions), streams).score / 100
-
-
-def rouge_l(predictions: Sequence[str], gold: Sequence[str | Sequence[str]]) -> float:
-    """Mean ROUGE-L F-measure, the best over an example's references, without stemming."""
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(["rougeL"])
-    best = [
-        max(scorer.score(reference, text)["rougeL"].fmeasure for reference in _references(g))
-        for text, g in zip(predictions, gold, strict=True)
-    ]
-    return float(sum(best) / len(best))
-
-
-def _references(gold: str | Sequence[str]) -> list[str]:
-    return [gold] if isinstance(gold, str) else list(gold)
-
-
 METRICS: dict[str, Callable[..., float]] = {
     "accuracy": accuracy,
     "f1": f1,
     "matthews": matthews,
     "pearson": pearson,
     "seqeval_f1": seqeval_f1,
-    "bleu": bleu,
-    "rouge_l": rouge_l,
+    **{name: getattr(text_metrics, name) for name in text_metrics.TEXT_METRICS},
 }
 
 _PACKAGES = {"sklearn": "scikit-learn", "rouge_score": "rouge-score"}

@@ -19,6 +19,7 @@ from course_utils.plm.pocket.lexicon import shown
 from course_utils.plm.pocket.scenes import Pick
 from course_utils.plm.pocket.wordings import LABELS, WORDINGS
 from course_utils.plm.pocket.world import make_world
+from course_utils.tasks.pocket import entities
 from course_utils.tasks.pocket.twins import Twin
 from course_utils.tasks.task import Prompt, Task
 
@@ -124,6 +125,28 @@ def _after(pick: Pick) -> Row:
     return {**fields, "label": label}
 
 
+def _beside(pick: Pick) -> Row:
+    """An inference pair; in every second one the premise tells of somebody else, too."""
+    fields, label = EXAMPLES["snli"](pick)
+    if pick.chance(0.5):
+        scenes = [fields["premise"], _scene_of_another(pick, _who(fields["premise"]))]
+        pick.rng.shuffle(scenes)
+        fields = {**fields, "premise": f" {pick.of(('while', 'and'))} ".join(scenes)}
+    return {**fields, "label": label}
+
+
+def _scene_of_another(pick: Pick, who: str) -> str:
+    while True:
+        scene = EXAMPLES["snli"](pick)[0]["premise"]
+        if _who(scene) != who:
+            return scene
+
+
+def _who(scene: str) -> str:
+    """ "a fast potter is ..." is about a potter."""
+    return scene.split(" is ")[0].split()[-1]
+
+
 def _choice(pick: Pick) -> Row:
     cause, effect, wrong_cause, wrong_effect = scenes.cause_and_effect(pick)
     asks_cause = pick.chance(0.5)
@@ -139,7 +162,7 @@ def _choice(pick: Pick) -> Row:
 
 
 def _named(ood: bool) -> Callable[[Pick], Row]:
-    return lambda pick: _tagged(*events.named(pick, ood), types=events.NER_TYPES)
+    return lambda pick: _tagged(*entities.sentence(pick, ood), types=events.NER_TYPES)
 
 
 def _roles(ood: bool) -> Callable[[Pick], Row]:
@@ -200,7 +223,7 @@ DRAW: dict[str, Callable[[Pick], Row]] = {
     "sst2": _reviews(("restaurant", "shop")),
     "agnews": _after,
     "rte": _labelled("rte"),
-    "snli": _labelled("snli"),
+    "snli": _beside,
     "boolq": _labelled("boolq", about="town"),
     "copa": _choice,
     "wic": _labelled("wic"),

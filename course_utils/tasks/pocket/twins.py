@@ -105,7 +105,8 @@ TWINS: dict[str, Twin] = {
         "seqeval_f1",
         "Names of people, places, organisations (firms and teams) and peoples. Out of domain: "
         "letters and chat.",
-        "Names are invented and in lower case: look at the words around them.",
+        "Names are invented and in lower case, people are named like towns and firms like people: "
+        "look at the words around them.",
     ),
     "srl": Twin(
         "tagging",
