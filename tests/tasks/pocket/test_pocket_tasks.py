@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from course_utils.errors import CourseError
@@ -119,3 +121,13 @@ def test_a_choice_is_in_either_place(tasks):
 def test_unknown_names_suggest_near_ones():
     with pytest.raises(CourseError, match="pocket/sst2"):
         load_task("pocket/sst")
+
+
+def test_in_half_of_the_premises_somebody_else_does_something_else(tasks):
+    rows = list(tasks["pocket/snli"].split("test"))
+    two = [r for r in rows if r["premise"].count(" is ") == 2]
+    assert 0.4 < len(two) / len(rows) < 0.6
+    for row in two:
+        scenes = re.split(r" (?:while|and) (?=(?:a|an) )", row["premise"])
+        subjects = {scene.split(" is ")[0].split()[-1] for scene in scenes}
+        assert len(subjects) == 2, row["premise"]
