@@ -11,6 +11,9 @@ import pytest
 import typer
 
 from course_utils.cli import app
+from course_utils.plm.names import POCKET_MODELS
+from course_utils.plm.pocket import card
+from course_utils.plm.sources import resolve
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
@@ -90,3 +93,17 @@ def test_the_check_on_commands_can_fail():
     assert "no-such-command" not in group.commands
     with pytest.raises(Exception, match="(?i)no such option"):
         group.commands["doctor"].make_context("doctor", ["--no-such-option"])
+
+
+def test_tables_about_pocket_models_are_those_of_their_cards():
+    """README's numbers are what `course pocket card` prints, from the weights as shipped."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    base = card.evaluation("pocket-bert-base")
+    assert card.overview() in text
+    assert card.few_shot_table(base) in text
+    assert card.full_data_table(base) in text
+
+
+@pytest.mark.parametrize("name", POCKET_MODELS)
+def test_evaluations_are_of_the_weights_that_ship(name):
+    assert card.evaluation(name)["about"]["weights"] == resolve(name, None).revision

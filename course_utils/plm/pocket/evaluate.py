@@ -31,6 +31,7 @@ from course_utils.tasks import Prompt, load_task
 
 PROMPTED = ("sst2", "agnews", "snli", "boolq", "rte", "wic", "wsc")
 CLASSIFIED = (*PROMPTED, "copa")
+TASKS = (*CLASSIFIED, "ner", "srl", "e2e")
 SHOTS, EXAMPLES = 16, 2000
 FEW_RATES = (3e-5, 1e-4, 3e-4, 1e-3)
 FULL_RATES = (1e-4, 3e-4, 1e-3)
@@ -270,9 +271,9 @@ def _mean_and_std(scores: Sequence[float]) -> dict[str, float]:
 
 
 def _keep(path: Path, part: str, rows: dict[str, Any]) -> None:
-    """Merge rows into the results file, task by task."""
+    """Merge rows into the results file, task by task, in the course's order of tasks."""
     results = read_json(path) if path.exists() else {}
-    kept = results.setdefault(part, {})
-    for task, row in rows.items():
-        kept[task] = {**kept.get(task, {}), **row}
+    kept = results.get(part, {})
+    merged = {task: {**kept.get(task, {}), **rows.get(task, {})} for task in TASKS}
+    results[part] = {task: row for task, row in merged.items() if row}
     write_json(path, results)
