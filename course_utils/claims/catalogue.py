@@ -27,6 +27,9 @@ CLAIMS = {
     "prompt-tuning-scales": "tuning.prompt_tuning_scales",
     "soft-prompt-starts": "tuning.soft_prompt_starts",
     "soft-prompts-out-of-domain": "tuning.soft_prompts_out_of_domain",
+    "exits-trained-together": "tuning.exits_trained_together",
+    "merged-lora-is-free": "tuning.merged_lora_is_free",
+    "many-tasks-one-plm": "tuning.many_tasks_one_plm",
 }
 """Name -> module below `course_utils.claims`."""
 
