@@ -305,3 +305,13 @@ def test_positions_start_at_the_first_real_token():
     mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]])
     expected = [[0, 0, 0, 1], [0, 1, 2, 3], [0, 1, 2, 3]]
     assert position_ids(mask).tolist() == expected
+
+
+def test_gpt2_knows_its_loss():
+    """transformers finds the loss by the class's name, which GPT-2's does not tell: it warned."""
+    model, _ = load_plm("pocket-gpt2")
+    assert model.loss_type == "ForCausalLM"
+    ids = torch.arange(5, 11)[None]
+    output = model(input_ids=ids, labels=ids)
+    expected = torch.nn.functional.cross_entropy(output.logits[0, :-1], ids[0, 1:])
+    torch.testing.assert_close(output.loss, expected)

@@ -112,13 +112,19 @@ def zero_shot_table(scores: Mapping[str, Any]) -> str:
 
 
 def few_shot_table(measured: Mapping[str, Any]) -> str:
-    """Through a prompt, with a head, with a head and no pre-training; the first two's difference."""
-    rows = []
-    for task, cells in measured["few-shot"].items():
-        row = [task, *(_spread(cells.get(name)) for name in FEW)]
+    """Through a prompt, with a head, with a head and no pre-training; the first two's difference.
+
+    A causal model has the first column alone.
+    """
+    few = measured["few-shot"]
+    names = [name for name in FEW if any(name in cells for cells in few.values())]
+    rows = [[task, *(_spread(cells.get(name)) for name in names)] for task, cells in few.items()]
+    if not {"prompt", "head"} <= set(names):
+        return table(["task", *names], rows)
+    for row, cells in zip(rows, few.values(), strict=True):
         both = "prompt" in cells and "head" in cells
-        rows.append([*row, _points(cells["prompt"], cells["head"]) if both else "-"])
-    return table(["task", *FEW, "prompt - head"], rows)
+        row.append(_points(cells["prompt"], cells["head"]) if both else "-")
+    return table(["task", *names, "prompt - head"], rows)
 
 
 def full_data_table(measured: Mapping[str, Any]) -> str:

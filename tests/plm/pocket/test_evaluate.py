@@ -105,7 +105,7 @@ def test_tables_show_means_spreads_and_differences_in_points():
     prompt, head = {"mean": 0.9, "std": 0.01}, {"mean": 0.752, "std": 0.2}
     few = card.few_shot_table({"few-shot": {"sst2": {"prompt": prompt, "head": head}}})
     row = [cell.strip() for cell in few.splitlines()[2].strip("|").split("|")]
-    assert row == ["sst2", "0.900 ± 0.010", "0.752 ± 0.200", "-", "+14.8"]
+    assert row == ["sst2", "0.900 ± 0.010", "0.752 ± 0.200", "+14.8"]
     cells = {"full fine-tuning": prompt, "LoRA": head, "no pre-training": prompt}
     full = card.full_data_table({"full-data": {"rte": cells}})
     row = [cell.strip() for cell in full.splitlines()[2].strip("|").split("|")]
