@@ -13,9 +13,18 @@ nor torch.
     tables      one table for notebook, terminal and plain text
     bars        probabilities as bars of HTML, quick enough to follow typing
     memory      what it takes to store, serve and train a model, in bytes
+    attention   who looks at a prefix: by layer and head, and token by token
     words       what a PLM puts into a gap, or says next
     widgets     playgrounds that also show something when no one can turn their knobs
     prompt_widgets, few_shot_widgets    playgrounds for prompts and for few labels
+    mixtures    AdaMix's routing, drawn
+    low_rank    the singular values of a change of weights, and a knob that cuts them
+    four_bits   code books, blocks and what four bits lose
+    delta_h     h and Δh: hidden states before and after tuning, in numbers
+    delta_h_charts, delta_h_widgets     the same as pictures and playgrounds
+    grids       numbers as shaded squares of HTML
+    adapter_columns     where adapters stand in a layer
+    token_shifts        AdapterBias's scalar per token
     exercises   the self-checks of the notebooks
 """
 
@@ -48,8 +57,23 @@ _HOMES = {
     "demonstration_playground": "few_shot_widgets",
     "in_context_playground": "few_shot_widgets",
     "soft_label_playground": "few_shot_widgets",
+    "prefix_attention": "attention",
+    "prefix_share_map": "attention",
+    "attention_grid": "attention",
+    "prefix_attention_playground": "attention",
     "memory_playground": "widgets",
+    "routing_playground": "mixtures",
+    "rank_playground": "low_rank",
+    "block_playground": "four_bits",
+    "code_book_chart": "four_bits",
     "playground": "widgets",
+    "change_maps": "delta_h_charts",
+    "move_arrows": "delta_h_charts",
+    "change_playground": "delta_h_widgets",
+    "mixing_playground": "delta_h_widgets",
+    "shaded_grid": "grids",
+    "adapter_places": "adapter_columns",
+    "shift_playground": "token_shifts",
 }
 _MODULES = (
     "plots",
@@ -61,10 +85,20 @@ _MODULES = (
     "tables",
     "bars",
     "memory",
+    "attention",
     "words",
     "widgets",
     "prompt_widgets",
     "few_shot_widgets",
+    "mixtures",
+    "low_rank",
+    "four_bits",
+    "delta_h",
+    "delta_h_charts",
+    "delta_h_widgets",
+    "grids",
+    "token_shifts",
+    "adapter_columns",
     "exercises",
 )
 

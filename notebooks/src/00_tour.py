@@ -309,6 +309,11 @@ print("the PLM is the same as before:", torch.equal(before, after))
 # | [**03** few-shot](03_few_shot.ipynb) | what can 16 labels do? | fine-tune through a prompt; demonstrations; prompts found by the PLM |
 # | [**04** semi-supervised](04_semi_supervised.ipynb) | what are texts without labels worth? | let prompts label them and teach a classifier (PET, iPET) |
 # | [**05** zero-shot](05_zero_shot.ipynb) | what if nothing may be trained on your task? | learn in context, calibrate, train on other tasks |
+# | [**06** hidden representations](06_hidden_representations.ipynb) | what does fine-tuning change inside? | see $\Delta h$ by layer and token, for each method |
+# | [**07** adapters](07_adapters.ipynb) | how little may be trained? | build bottlenecks, AdapterBias, BitFit; find bugs |
+# | [**08** AdaMix](08_adamix.ipynb) | several adapters for the price of one? | route at random, make experts agree, average weights |
+# | [**09** LoRA and QLoRA](09_lora_and_qlora.ipynb) | how low is the rank of a change? | take $\Delta W$ apart, merge it, keep weights in 4 bits |
+# | [**10** prefix tuning](10_prefix_tuning.ipynb) | what do keys and values in front do? | watch attention, throw an MLP away, put tables into words |
 #
 # Notebooks stand alone: open any of them, run it from the top. All follow the same manners. Prose
 # comes first, then a cell of a few lines. **What do you expect?** asks you to commit to a guess
