@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 from course_utils.errors import CourseError, unknown_name
 
-BYTES_PER_NUMBER = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "int8": 1.0, "4-bit": 0.5}
+BYTES_PER_NUMBER = {
+    "float32": 4.0,
+    "float16": 2.0,
+    "bfloat16": 2.0,
+    "int8": 1.0,
+    "nf4": (4 + 8 / 64 + 32 / (64 * 256)) / 8,  # QLoRA's, with the constants of its blocks
+    "4-bit": 0.5,
+}
 MOMENTS = {"adamw": 2, "sgd with momentum": 1, "sgd": 0}
 GB = 10**9
 

@@ -20,6 +20,11 @@ def test_175_billion_parameters(kind, size):
     assert bytes_to_store(175e9, kind) == size
 
 
+def test_nf4_counts_the_constants_of_its_blocks():
+    """256 blocks of 64 weights: four bits each, a byte per block, one scale of 32 bits."""
+    assert bytes_to_store(64 * 256, "nf4") == 64 * 256 / 2 + 256 + 4
+
+
 def test_adamw_keeps_sixteen_bytes_per_trained_parameter():
     full = bytes_to_train(1e9)
     assert (full.weights, full.gradients, full.optimizer) == (4e9, 4e9, 8e9)
