@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -323,17 +324,31 @@ def _write(model: Any, prepared: Prepared, batch: dict[str, torch.Tensor]) -> li
     """Greedy continuation of each prompt, up to the end-of-text token."""
     writer, tokenizer = (model if hasattr(model, "generate") else plain(model)), prepared.tokenizer
     given = 0 if plain(model).config.is_encoder_decoder else batch["input_ids"].shape[1]
-    made = writer.generate(
-        input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
-        max_new_tokens=min(NEW_TOKENS, prepared.limit - given),
-        do_sample=False,
-        num_beams=1,
-        pad_token_id=pad_id(tokenizer),
-        eos_token_id=tokenizer.eos_token_id,
-    )
+    with _rows_may_end():
+        made = writer.generate(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            max_new_tokens=min(NEW_TOKENS, prepared.limit - given),
+            do_sample=False,
+            num_beams=1,
+            pad_token_id=pad_id(tokenizer),
+            eos_token_id=tokenizer.eos_token_id,
+        )
     written = tokenizer.batch_decode(made[:, given:], skip_special_tokens=True)
     return [text.strip() for text in written]
+
+
+@contextmanager
+def _rows_may_end() -> Iterator[None]:
+    """`generate` drops a mask of ones, and the PLM then warns of what pads rows that have ended."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _bar(batches: list[Any], progress: bool) -> Iterator[Any]:

@@ -91,6 +91,9 @@ def load_plm(
             "or a checkpoint that keeps its head."
         )
     _agree_on_padding(model, tokenizer, head)
+    if head == "lm" and getattr(model, "loss_type", "") is None:
+        # transformers tells the loss by the class's name, and GPT2LMHeadModel's does not say it.
+        model.loss_type = "ForCausalLM"
     model.newly_initialised = frozenset(fresh)
     model.plm_name = str(name)
     model.plm_revision = getattr(config, "_commit_hash", None) or source.revision

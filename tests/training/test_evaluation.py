@@ -10,6 +10,7 @@ import small_tasks as small
 import torch
 from datasets import Dataset
 from torch import nn
+from transformers import logging
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from course_utils.errors import CourseError
@@ -165,6 +166,20 @@ class TestGeneration:
         alone = predict(model, task, "test", tokenizer=self.causal, batch_size=1)
         assert together == alone
         assert any(together)
+
+    def test_what_pads_rows_that_have_ended_is_no_reason_to_warn(self, monkeypatch):
+        """Of a batch of texts of one length, `generate` drops the mask, and the PLM warns."""
+        model, levels = small.gpt2(), []
+        generate, level = model.generate, logging.get_verbosity()
+
+        def listen(**settings):
+            levels.append(logging.get_verbosity())
+            return generate(**settings)
+
+        monkeypatch.setattr(model, "generate", listen)
+        predict(model, self.task(["name", "food"], ["x", "y"]), "test", tokenizer=self.causal)
+        assert levels == [logging.ERROR]
+        assert logging.get_verbosity() == level
 
     def test_references_of_one_table_are_scored_together(self):
         task = self.task(["name city", "food", "name city"], ["good film", "bad", "fine film"])
