@@ -18,7 +18,7 @@ from course_utils.show.bars import probability_bars
 from course_utils.show.tables import WRONG, Page, Table, message_box
 from course_utils.show.words import is_causal, top_words
 
-WIDE = {"layout": {"width": "46em"}, "style": {"description_width": "7em"}}
+WIDE = {"layout": {"width": "56em", "max_width": "100%"}, "style": {"description_width": "7em"}}
 
 # Jupyter's own sizes are for one reader at a desk; these are for the last row, too.
 _LETTERS = (

@@ -125,8 +125,9 @@ surprise_strip(*surprise(bert, bert_tokenizer, review), title="masked: pocket-be
 
 # %% [markdown]
 # Words that carry news cost both of them much. Beyond that, the causal PLM pays for whatever the
-# *right* side would have told it. That does not make it worse:
+# *right* side would have told it: look at the two *the*. That does not make it worse:
 # it gets a guess out of **every** token in one pass, the masked one out of 15 %; and it can write.
+# (Do not add the numbers up into a race. The two PLMs differ in size, too.)
 #
 # ### The loss by hand
 #
@@ -172,6 +173,10 @@ for name in ("pocket-gpt2", "pocket-bert-base"):
 Table(rows, caption="Surprise on 10 reviews (pocket)")
 
 # %% [markdown]
+# Random weights can cost even more than a blind guess. Someone who guesses blindly has no
+# preferences; random weights have some, and no reason for them.
+
+# %% [markdown]
 # ## Fill a mask
 #
 # To be cheap at guessing, a PLM must pick up whatever helps: grammar, facts, and that a stale soup
@@ -186,19 +191,35 @@ from course_utils.show import fill_mask_playground
 fill_mask_playground(bert, bert_tokenizer, f"{review} it was {{mask}} .", k=8)
 
 # %% [markdown]
-# Does knowing more take more parameters? **What do you expect** of the same gap in three sizes?
+# Does knowing more take more parameters? Here are three gaps: for the first it is enough to know
+# words, for the second one has to see that *not* turns a word round, for the third one has to keep
+# apart who gave and who got. **What do you expect?** Which gap is the first that each size gets
+# wrong?
 
 # %%
 from course_utils.plm import POCKET_MODELS
 from course_utils.show import top_words
 
-gap = f"{review} it was {{mask}} ."
-rows = []
+GAPS = (
+    f"{review} it was {{mask}} .",
+    "the soup was not stale . it was {mask} .",
+    "jadek gave a ruby to bromelle . kimina told the story in jinmouth . "
+    "jadek has a ruby ? {mask} .",
+)
+rows = [{"text": gap} for gap in GAPS]
 for name in (name for name in POCKET_MODELS if "bert" in name):
     plm, tokenizer = load_plm(name, device=device)
-    best = ", ".join(f"{word} {p:.2f}" for word, p in top_words(plm, tokenizer, gap, 4))
-    rows.append({"PLM": name, "parameters": plm.num_parameters(), "likeliest words": best})
-Table(rows, caption=gap)
+    title = f"{name}, {plm.num_parameters() / 1e6:.1f}M"
+    for row in rows:
+        best = top_words(plm, tokenizer, row["text"], 2)
+        row[title] = ", ".join(f"{word} {p:.2f}" for word, p in best)
+Table(rows, caption="The two likeliest words")
+
+# %% [markdown]
+# Look at the numbers as well: 0.51 against 0.49 is a coin, whichever side is up. And one text
+# proves nothing about a size: change the names, the word, the thing given, before you believe it.
+# What holds over a thousand test examples stands in the kit's README: the smallest one stays at
+# chance wherever one has to know who, where, or in which sense.
 
 # %% [markdown]
 # ## Continue a text
@@ -301,11 +322,17 @@ score_curves(
 )
 
 # %% [markdown]
-# Compare with your guess. A PLM that does well from the start has *recognised* a wording it has read;
-# only a curve that rises shows that it *learnt* from its input. In GPT-3 the gain from demonstrations
-# grew with the number of parameters (Brown et al., 2020, figure 1.2), and a pocket PLM stands at the
-# far left of that curve. True at every size: which demonstrations are drawn, and in which order,
-# matters. Each small dot is one draw; a single one is an anecdote.
+# Compare with your guess, and ask each curve two questions. What does the *first* demonstration do?
+# A PLM that does well without any has *recognised* a wording it has read, and has little to learn
+# from its input; only in the other wording is there room. And what do *further* ones do? GPT-3 goes
+# on gaining (Brown et al., 2020, figure 1.2), the more so the larger it is; a pocket PLM stands at
+# the far left of that figure, where a longer input is also a longer distraction.
+#
+# True at every size: it matters which demonstrations are drawn, and in which order. Each small dot
+# is one draw; a single one is an anecdote. Does the PLM learn from the *labels* it is shown, or
+# only what an answer looks like? You can find out here: give every demonstration the wrong label in
+# `in_context` (`{**row, "label": 1 - row["label"]}`) and run the last cells again. Notebook 05
+# takes that further.
 
 # %% [markdown]
 # ## Learn from gradients: fine-tuning

@@ -202,6 +202,33 @@ for broken, kind in (
         print(error, "\n")
 
 # %% [markdown]
+# ### Other kinds of PLM
+#
+# The last error is no accident. What a gap *is* depends on how the PLM was pre-trained; the
+# template language and the calls stay the same.
+#
+# | PLM | the gap | the course's example |
+# |---|---|---|
+# | masked: BERT, RoBERTa | the mask token, anywhere | premise ? `[MASK]` , hypothesis |
+# | causal: GPT-2, Llama | the next token: comes last | premise . is it true that hypothesis ? |
+# | encoder-decoder: T5 | `<extra_id_0>`, for its decoder | premise ? `<extra_id_0>` , hypothesis |
+#
+# **What do you expect** of a causal PLM on the three examples of above?
+
+# %%
+gpt, gpt_tokenizer = load_plm("pocket-gpt2", device=device)
+gap_last = "{premise} . is it true that {hypothesis} ? {mask}"
+causal = PromptModel(gpt, gpt_tokenizer, gap_last, verbalizer)
+rows = causal.predict(examples).probabilities.tolist()  # 3 x 3
+Table(
+    [
+        {"label": label, **dict(zip(verbalizer.values(), row, strict=True))}
+        for label, row in zip(task.labels, rows, strict=True)
+    ],
+    caption=f"{gap_last}   (pocket-gpt2)",
+)
+
+# %% [markdown]
 # ## Playground: templates
 #
 # Type, and watch. The upper bars are the labels (the right one has a tick), the lower ones the words
@@ -339,14 +366,34 @@ score_dots(
 )
 
 # %% [markdown]
-# A label word must be *one* token of this PLM's vocabulary, unless you allow more (`Verbalizer(...,
-# multi_token=True)`: PET then fills several gaps, the surest token first). Byte-level tokenizers
-# (RoBERTa, GPT-2) distinguish ` great` with a space before it from `great`; the kit takes the one that
-# stands inside a sentence. A word that does not work is named, with near ones that do:
+# A label word must be *one* token of this PLM's vocabulary, unless you allow more. PET then puts in
+# as many masks as the word has tokens, takes the token it is surest of, fills it in, and looks
+# again (the second paper of Schick & Schütze below, section 3.1). **What do you expect** of *really
+# bad* against
+# *really good*, and of *not good* against *very good*?
 
 # %%
 from course_utils.prompting import Verbalizer
 
+some = test.select(range(100))
+rows = []
+for pair in (("bad", "good"), ("really bad", "really good"), ("not good", "very good")):
+    two = Verbalizer(dict(zip(reviews.labels, pair, strict=True)), multi_token=True)
+    found = PromptModel(plm, tokenizer, question, two).predict(some)
+    right = found.accuracy(some["label"])
+    rows.append({"negative": pair[0], "positive": pair[1], "accuracy": right})
+Table(rows, caption=f"{question}   {len(some)} reviews ({PLM}, pocket data)")
+
+# %% [markdown]
+# Two words that mean the opposite need not be an even match: one may be the likelier one behind *it
+# was*, whatever the review says. That is worth a look at the answers themselves (`found.ids`), and
+# it is what the section on calibration is about.
+#
+# Byte-level tokenizers (RoBERTa, GPT-2) distinguish ` great` with a space before it from `great`;
+# the kit takes the one that stands inside a sentence. A word that does not work is named, with near
+# ones that do:
+
+# %%
 for words in (
     {"negative": "bad", "positive": "wonderfull"},
     {"negative": "bad", "positive": "bad"},

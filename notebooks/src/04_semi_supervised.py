@@ -106,7 +106,7 @@ PATTERNS = {
     "read": (read.template, words),
     "new 1": (new[0].template, words),
     "new 2": (new[1].template, words),
-    "nonsense": ("{sentence} on friday there is {mask} .", words),
+    "nonsense": ("{mask} on friday , {sentence}", words),
 }
 Table(
     [
@@ -163,6 +163,11 @@ Table(
 )
 
 # %% [markdown]
+# Compare with your notes, and mind what a weight of 0.5 means here. There are two labels: a pattern
+# that always gives the same answer still has half the say of a perfect one. With many labels, or
+# with labels of which one is rare, that is another matter. And look at *dev*: training may turn
+# nonsense into a decent teacher, but its weight was fixed before.
+#
 # With an `output` folder, `train_pet` goes on where it was interrupted: Colab may close on you in the
 # middle of the third pattern.
 #
@@ -287,6 +292,8 @@ Table(
 )
 
 # %% [markdown]
+# Look at the row of *nonsense*: what could its own few labels teach it, and what could the others?
+#
 # (The pool sets a limit: with growth 5, the third generation of iPET wants 25 times the labelled set,
 # and takes what there is.)
 #
@@ -360,13 +367,18 @@ score_dots(
 )
 
 # %% [markdown]
-# Read it like this. PET against *supervised*: what the unlabelled texts and the prompts gave together.
-# PET against *one teacher*: what the ensemble gave, nonsense included. iPET against PET: what the
-# generations gave; with a pool and steps as small as these, do not expect the paper's gains. The
-# distance to *all labels* is what better teachers could still give; a student above it has been told
-# about words that no labelled example contains.
+# Read it like this. First the small dots: how far does *supervised* fall apart from one draw of
+# labels to the next? That, too, is what the other ways are for.
 #
-# Is zero-shot as good as any of them? Then this task is too easy for these methods to shine: compare.
+# PET against *supervised*: what the unlabelled texts and the prompts gave together. PET against
+# *one teacher*: what three more teachers gave, nonsense included; mind that one of them asks in a
+# wording it has read, so this is not the ensemble alone. iPET against PET: what the generations
+# gave; with a pool and steps as small as these, do not expect the paper's gains. *All labels* is no
+# limit here: a student above it has been told about words that no labelled example contains.
+#
+# And how good is each pattern with no label at all? Where that is as good as PET, mind that the
+# pocket PLM has *read* that very wording. Without such luck you would have had one of the two new
+# ones: that is what PET should be compared with.
 
 # %%
 from course_utils import PromptModel
@@ -384,7 +396,7 @@ Table(rows, caption=f"{task.name}, test, no label used at all ({PLM}, pocket dat
 # * PET turns prompts into teachers: patterns fine-tuned on few labels label many texts, a standard
 #   classifier learns from the soft labels. At test time there is no prompt and no ensemble left.
 # * A teacher's weight is its training accuracy *before* training: a pattern the PLM does not understand
-#   has little say, and nobody needs to choose the best pattern.
+#   has less say, and nobody needs to choose the best pattern.
 # * The temperature keeps in the labels how sure the teachers are.
 # * iPET lets teachers teach each other with growing sets. It amplifies what is there, right or wrong.
 
@@ -465,8 +477,9 @@ exercises.check_set_sizes(set_sizes)
 
 # %% [markdown]
 # **4. A voice for nonsense (★★, 15 minutes)** Write a pattern that you think the PLM can't understand,
-# and work out the weight PET would give it. Was it nonsense to the PLM, too? What does that say about
-# weighing by accuracy, when there are two labels and few examples?
+# and work out the weight PET would give it. Was it nonsense to the PLM, too? (Try `{sentence} on
+# friday there is {mask} .` before you answer.) What does that say about weighing by accuracy, when
+# there are two labels and few examples?
 #
 # <details><summary>Hint</summary>
 #

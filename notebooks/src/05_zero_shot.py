@@ -58,15 +58,17 @@ CAUSAL, MASKED = "pocket-gpt2", "pocket-bert-base"
 
 SEEDS = (0, 1) if QUICK else (0, 1, 2, 3, 4)
 DRAWS = range(3) if QUICK else range(10)  # of demonstrations
-TEST_EXAMPLES = 150 if QUICK else 1000
+TEST_EXAMPLES = 100 if QUICK else 1000
 MOST_SHOWN = 4 if QUICK else 8
 
 # %% [markdown]
 # ## One question, three ways to ask it
 #
 # A causal PLM guesses the next token, so the gap has to come last; whatever stood behind it is left
-# out. `usable_prompts` does that to the task's wordings and drops those that can't be mended. We take
-# two: one that occurs in the texts of pre-training, and one that was kept out of them.
+# out. `usable_prompts` does that to the task's wordings and drops those that can't be mended. We
+# take two: one that occurs in the texts of pre-training, and one that was kept out of them. (Those
+# texts also hold rows of solved examples, as the web held them for GPT-3; never in the new
+# wording.)
 
 # %%
 from course_utils import load_plm, load_task
@@ -83,8 +85,8 @@ from course_utils.prompting import InContext, choose
 
 read = next(wording for wording in wordings if not wording.held_out)
 new = next(wording for wording in wordings if wording.held_out)
-QUESTIONS = {"a wording it has read": read.template, "a new wording": new.template}
-WORDS = {label: words[0] for label, words in read.words.items()}  # one word each
+QUESTIONS = {"known wording": read.template, "new wording": new.template}
+WORDS = {"negative": "bad", "positive": "good"}
 SEPARATOR = " .\n"
 
 
@@ -109,9 +111,9 @@ for how_many in (0, 1, 4):
 #
 # ### Playground: demonstrations
 #
-# **What do you expect?** Find a query whose answer turns round with (a) another draw, (b) only another
-# order, (c) the labels of the examples turned round. If (c) changes nothing, what did the PLM learn from
-# the examples?
+# **What do you expect?** Find a query whose answer turns round with (a) another draw, (b) only
+# another order, (c) the labels of the examples turned round. If (c) changes nothing, what did the
+# PLM learn from the examples?
 
 # %%
 from course_utils.show import in_context_playground
@@ -119,7 +121,7 @@ from course_utils.show import in_context_playground
 in_context_playground(
     gpt,
     tokenizer,
-    read.template,
+    new.template,
     WORDS,
     pool=train.select(range(200)),
     queries=test.select(range(20)),
@@ -127,40 +129,38 @@ in_context_playground(
 )
 
 # %% [markdown]
-# ## More examples, true labels, random labels
+# ## More examples, true labels, wrong labels
 #
 # Min et al. (2022) gave the examples of a prompt *random* labels, and large PLMs did hardly worse. So
 # what do examples teach? What the texts look like, which words are answers, and the form of the whole;
-# the rule itself less than one would think.
+# the rule itself less than one would think. We go one step further: here *every* label is wrong.
 #
-# **What do you expect** of a pocket PLM: does the curve rise with the number of examples? Does it fall
-# with random labels?
+# **What do you expect** of a pocket PLM, in each of the two wordings? Does the curve rise with the
+# number of examples? In the new wording, does it fall when all of their labels are wrong?
 
 # %%
-import random
-
 from tqdm.auto import tqdm
 
 
-def accuracy_with(shown):
+def accuracy_with(shown, question):
     """Test accuracy with these demonstrations."""
-    return in_context(shown).predict(test).accuracy(test["label"])
+    return in_context(shown, question).predict(test).accuracy(test["label"])
 
 
-def mislabelled(rows, seed):
-    """The same examples with labels drawn at random."""
-    rng = random.Random(seed)
-    return [{**row, "label": rng.randrange(len(task.labels))} for row in rows]
+def turned_round(rows):
+    """The same examples, each with the other label."""
+    return [{**row, "label": 1 - row["label"]} for row in rows]
 
 
-zero_shot = accuracy_with([])
-curves = {"true labels": {0: zero_shot}, "random labels": {0: zero_shot}}
+zero_shot = {name: accuracy_with([], question) for name, question in QUESTIONS.items()}
+curves = {name: {0: score} for name, score in zero_shot.items()}
+curves["new, wrong labels"] = {0: zero_shot["new wording"]}
 for how_many in tqdm((1, 2, MOST_SHOWN), desc="examples shown"):
     drawn = [choose(train, how_many, 2, seed=seed) for seed in DRAWS]
-    curves["true labels"][how_many] = [accuracy_with(rows) for rows in drawn]
-    curves["random labels"][how_many] = [
-        accuracy_with(mislabelled(rows, seed)) for seed, rows in enumerate(drawn)
-    ]
+    for name, question in QUESTIONS.items():
+        curves[name][how_many] = [accuracy_with(rows, question) for rows in drawn]
+    wrong = [accuracy_with(turned_round(rows), QUESTIONS["new wording"]) for rows in drawn]
+    curves["new, wrong labels"][how_many] = wrong
 
 # %%
 from course_utils.show import score_curves
@@ -173,17 +173,80 @@ score_curves(
 )
 
 # %% [markdown]
-# A curve that starts high and stays flat has *recognised* the task in the wording. Only a rise is
-# learning from the input, and only if random labels do not give the same rise. In GPT-3 the gain from
-# examples grew with the size of the PLM (Brown et al., 2020, figure 1.2); a pocket PLM stands at the far
-# left of that figure, so do not be surprised by a curve that goes nowhere, or down.
+# Read it in three steps.
+#
+# * *Where does a curve start?* High: the PLM has *recognised* a question it has read. Then examples
+#   have little to add, and a longer input is a chance to get lost.
+# * *Does it rise, and how far does it carry?* Where it rises, the PLM has made something of its
+#   input. In GPT-3 the gain grew with the size of the PLM (Brown et al., 2020, figure 1.2); a
+#   pocket PLM stands at the far left of that figure. Watch whether the gain of the first example
+#   survives the fourth.
+# * *Is the curve with wrong labels any lower?* If not, the PLM learnt nothing *from the labels*,
+#   whatever it gained. The examples have shown that a verdict comes at this place, and in which
+#   words. That is a finding about size, too: Wei et al. (2023) report that large PLMs do follow
+#   labels turned round and small ones don't.
+#
+# ## Which examples?
+#
+# One could also choose. For each query take the examples *most similar* to it (Liu et al., 2022;
+# for GPT-3 that was better than drawing). `Nearest` does it, by the cosine of sentence embeddings;
+# here those of the PLM itself. And as a warning: examples of one label only.
+#
+# **What do you expect?** Will similar reviews help a verdict? What will the PLM say after two
+# examples that are both negative?
+
+# %%
+import random
+
+from course_utils.prompting import MeanEmbedding, Nearest
+
+pool = train.select(range(300))
+of_label = [[row for row in pool if row["label"] == label] for label in range(2)]
+CHOICES = {
+    "drawn, one of each label": [choose(pool, 2, 2, seed=seed) for seed in DRAWS],
+    "most similar to the query": [Nearest(pool, 2, task.columns, MeanEmbedding(gpt, tokenizer))],
+    "two negative ones": [random.Random(seed).sample(of_label[0], 2) for seed in DRAWS],
+    "two positive ones": [random.Random(seed).sample(of_label[1], 2) for seed in DRAWS],
+}
+new_question = QUESTIONS["new wording"]
+answered = {
+    way: [in_context(shown, new_question).predict(test) for shown in several]
+    for way, several in tqdm(CHOICES.items(), desc="ways to choose")
+}
+
+# %%
+from IPython.display import display
+
+from course_utils.show import score_dots
+
+gold = test["label"]
+accuracies = {way: [a.accuracy(gold) for a in found] for way, found in answered.items()}
+said = {way: [sum(a.ids) / len(a.ids) for a in found] for way, found in answered.items()}
+said["in truth"] = sum(gold) / len(gold)
+where = f"new wording, {CAUSAL}, pocket data"
+title = f"Two examples, chosen in four ways\n{where}"
+display(score_dots(accuracies, majority=task.majority("test"), title=title))
+display(
+    score_dots(
+        said,
+        xlabel="share of answers that are 'positive'",
+        title=f"What is said after them\n{where}",
+    )
+)
+
+# %% [markdown]
+# Look at the second picture first. GPT-3 leans towards the label that occurs *most* among its
+# examples (Zhao et al., 2021). A PLM that takes no notice of labels can't: then the rows of
+# negative and of positive examples lie no further apart than the dots *within* a row. And those
+# show a bias of another kind: how far does it move the answers which two *reviews* happen to be
+# shown?
 #
 # ## The order of examples
 #
 # Take *four* examples, two of each label, and only shuffle them. Nothing else changes.
 #
-# **What do you expect?** How far apart are the best and the worst order? In which of the two wordings
-# will order matter more?
+# **What do you expect?** How far apart are the best and the worst order? In which of the two
+# wordings will order matter more?
 
 # %%
 from itertools import permutations
@@ -200,9 +263,6 @@ for name, question in QUESTIONS.items():
         found[name].append((order, answers, Calibration.content_free(asked).apply(answers)))
 
 # %%
-from course_utils.show import score_dots
-
-gold = test["label"]
 score_dots(
     {
         name: {
@@ -220,12 +280,13 @@ score_dots(
 #
 # ### Where it comes from
 #
-# Zhao et al. (2021) name three biases of in-context learning: towards the label that occurs *most* among
-# the examples, towards the one that was shown *last*, and towards words that are *common* anyway. The
-# first can't play a role here (two of each). The second can be read off:
+# Zhao et al. (2021) name three biases of in-context learning: towards the label that occurs *most*
+# among the examples, towards the one that was shown *last*, and towards words that are *common*
+# anyway. The first you have just looked for (two negative ones, two positive ones); among these
+# orders it can't play a role, since each has two of both. The second can be read off:
 #
-# **What do you expect?** How often does the PLM say *positive* after orders that end with a positive
-# example, and after the others?
+# **What do you expect?** How often does the PLM say *positive* after orders that end with a
+# positive example, and after the others?
 
 # %%
 said = {}
@@ -279,16 +340,16 @@ Table(rows, caption="What is answered to inputs that say nothing")
 #   the others.
 #
 # A masked PLM can do it as well as a causal one; here it is `pocket-bert-base`. We train on four tasks
-# and ask about three of other families.
+# and ask about two of other families.
 #
-# **What do you expect?** The pocket PLM has *read* questions of all these kinds in pre-training. Can
-# other tasks teach it anything about them?
+# **What do you expect?** The pocket PLM has *read* questions of all these kinds in pre-training, in
+# most of these wordings. Can other tasks teach it anything about them? Where is there room?
 
 # %%
 from course_utils.prompting.multitask import FAMILIES
 
-TRAINED = ("pocket/sst2", "pocket/agnews", "pocket/snli", "pocket/rte")
-UNSEEN = ("pocket/boolq", "pocket/wic", "pocket/wsc")
+TRAINED = ("pocket/sst2", "pocket/boolq", "pocket/wic", "pocket/wsc")
+UNSEEN = ("pocket/agnews", "pocket/rte")
 
 tasks = {name: load_task(name) for name in (*TRAINED, *UNSEEN)}
 Table(
@@ -328,24 +389,26 @@ print(runs[0].training)
 
 # %% [markdown]
 # Each dot below is one *prompt* of an unseen task (T0 reports all of them, too: one number per task
-# would hide the spread). **What do you expect?** Does training on other tasks move the dots up, or only
-# together?
+# would hide the spread). The wordings that the PLM had read stand apart from those that are new to
+# it.
+# **What do you expect?** Does training on other tasks move the dots up, or only together, and in
+# which rows?
+
 
 # %%
-scores = {
-    before.task: {
-        "before": before.scores,
-        "after": [score for run in runs for score in run.after[number].scores],
-    }
-    for number, before in enumerate(runs[0].before)
-}
-score_dots(
-    {
-        f"{name}  (majority {runs[0].before[number].majority:.2f})": rows
-        for number, (name, rows) in enumerate(scores.items())
-    },
-    title=f"Zero-shot on tasks of unseen families\n{MASKED}, pocket data",
-)
+def of_kind(task_scores, new):
+    """The scores of a task's wordings that are new to the PLM, or of the others."""
+    pairs = zip(task_scores.scores, task_scores.held_out, strict=True)
+    return [score for score, held_out in pairs if held_out == new]
+
+
+sections = {}
+for number, before in enumerate(runs[0].before):
+    for new, kind in ((False, "known wordings"), (True, "new wordings")):
+        after = [score for run in runs for score in of_kind(run.after[number], new)]
+        heading = f"{before.task}, {kind}  (majority {before.majority:.2f})"
+        sections[heading] = {"before": of_kind(before, new), "after": after}
+score_dots(sections, title=f"Zero-shot on tasks of unseen families\n{MASKED}, pocket data")
 
 # %% [markdown]
 # ### One prompt per task, or many?
@@ -356,7 +419,8 @@ score_dots(
 # %%
 from statistics import fmean
 
-few_prompts = [multitask(seed, prompts=1) for seed in tqdm(SEEDS, desc="1 prompt per task")]
+seeds = SEEDS[:1] if QUICK else SEEDS
+few_prompts = [multitask(seed, prompts=1) for seed in tqdm(seeds, desc="1 prompt per task")]
 rows = [{"trained with": "nothing (before)"}]
 rows += [{"trained with": "1 prompt per task"}, {"trained with": "all prompts"}]
 for number, name in enumerate(UNSEEN):
@@ -369,10 +433,11 @@ rows[2]["mean spread"] = fmean(one.spread for run in runs for one in run.after)
 Table(rows, caption=f"Median accuracy over prompts; best less worst prompt ({MASKED}, pocket data)")
 
 # %% [markdown]
-# Be careful with what you conclude. The papers train PLMs of billions of parameters on dozens of data
-# sets; FLAN reports that for its *smaller* PLMs the training made unseen tasks worse. With four pocket
-# tasks and a pocket PLM, a lift on one task and a loss on another are both ordinary. What carries over
-# is how it is measured: families held out, all prompts reported, before beside after.
+# Be careful with what you conclude. The papers train PLMs of billions of parameters on dozens of
+# data sets; FLAN reports that for its *smaller* PLMs the training made unseen tasks worse. With
+# four pocket tasks and a pocket PLM, a lift on one wording and a loss on another are both ordinary;
+# a wording that was answered well before can't gain much. What carries over is how it is measured:
+# families held out, all prompts reported, before beside after.
 #
 # ## Four ways without training on your task
 #
@@ -389,9 +454,9 @@ Table(rows, caption=f"Median accuracy over prompts; best less worst prompt ({MAS
 # ## Summary
 #
 # * In-context learning is conditioning: the examples are input, no parameter moves. They can teach the
-#   form more than the rule; random labels are the control.
-# * The order of the examples, their balance, and common words bias the answer. Content-free inputs show
-#   the bias, and calibration divides it out.
+#   form more than the rule; wrong labels are the control.
+# * The choice of the examples, their order and balance, and common words bias the answer.
+#   Content-free inputs show the bias, and calibration divides it out.
 # * Multitask prompted training teaches a PLM to be asked. It is tested on whole families it has not
 #   seen, under every prompt.
 # * Both are properties of large PLMs first of all. A pocket PLM shows how they are done and measured.
@@ -399,8 +464,8 @@ Table(rows, caption=f"Median accuracy over prompts; best less worst prompt ({MAS
 # %% [markdown]
 # ## Exercises
 #
-# **1. Write the prompt (★, 10 minutes)** In-context learning is a piece of text. Write it without the
-# kit.
+# **1. Write the prompt (★, 10 minutes)** In-context learning is a piece of text. Write it without
+# the kit.
 #
 # <details><summary>Hint</summary>
 #
@@ -431,10 +496,10 @@ def few_shot_prompt(shown, query, question, words, separator):
 exercises.check_few_shot_prompt(few_shot_prompt)
 
 # %% [markdown]
-# **2. A good order without labels (★★, 15 minutes)** Lu et al. (2022) choose an order of the examples
-# without any further label: ask about some unlabelled texts and take the order whose *answers* are most
-# evenly spread over the labels, by entropy. Write that number (natural logarithm; a label never said
-# counts 0).
+# **2. A good order without labels (★★, 15 minutes)** Lu et al. (2022) choose an order of the
+# examples without any further label: ask about some unlabelled texts and take the order whose
+# *answers* are most evenly spread over the labels, by entropy. Write that number (natural
+# logarithm; a label never said counts 0).
 #
 # <details><summary>Hint</summary>
 #
@@ -458,7 +523,7 @@ def global_entropy(predictions, n_labels):
 exercises.check_global_entropy(global_entropy)
 
 # %% [markdown]
-# When it works: which of the orders in `found["a new wording"]` would you have chosen with it
+# When it works: which of the orders in `found["new wording"]` would you have chosen with it
 # (`answers.ids` are the predictions), and was that a good choice?
 #
 # **3. Hold out a family (★, 5 minutes)** Which tasks may be trained on?
@@ -509,6 +574,20 @@ def mixing_rates(sizes, most):
 exercises.check_mixing_rates(mixing_rates)
 
 # %% [markdown]
+# **5. Labels that mean nothing (★★, 20 minutes)** The hardest question about in-context learning:
+# give the labels names that say nothing, such as *gold* and *green*, so that only the examples tell
+# what they stand for. Put them into `WORDS`, run that cell again and then the one with the curves.
+# Does any curve rise above the majority class? What do you conclude about the curves you saw
+# before? (For large PLMs Wei et al., 2023, find that it works, and the better the larger they are.)
+#
+# <details><summary>Hint</summary>
+#
+# Before you believe a rise, look at `in_context(...).predict(test).ids`: is it one answer for all?
+# Try a second pair of names, and more examples (`MOST_SHOWN`). Put *bad* and *good* back
+# afterwards.
+# </details>
+
+# %% [markdown]
 # ## References
 #
 # * T. Brown et al. Language models are few-shot learners. NeurIPS 2020.
@@ -520,6 +599,11 @@ exercises.check_mixing_rates(mixing_rates)
 #   [arXiv:2104.08786](https://arxiv.org/abs/2104.08786)
 # * S. Min et al. Rethinking the role of demonstrations: what makes in-context learning work? EMNLP 2022.
 #   [arXiv:2202.12837](https://arxiv.org/abs/2202.12837)
+# * J. Liu et al. What makes good in-context examples for GPT-3? DeeLIO 2022.
+#   [arXiv:2101.06804](https://arxiv.org/abs/2101.06804). The most similar examples.
+# * J. Wei et al. Larger language models do in-context learning differently. 2023.
+#   [arXiv:2303.03846](https://arxiv.org/abs/2303.03846). Labels turned round, labels that mean
+#   nothing.
 # * V. Sanh et al. Multitask prompted training enables zero-shot task generalization. ICLR 2022.
 #   [arXiv:2110.08207](https://arxiv.org/abs/2110.08207). (T0)
 # * J. Wei et al. Finetuned language models are zero-shot learners. ICLR 2022.
