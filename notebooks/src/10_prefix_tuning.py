@@ -627,10 +627,11 @@ rows.append({"way": "prefix, taken off", **bleu(models["prefix"].detach().eval()
 Table(rows, caption=f"BLEU after a lesson on products ({WRITER}, pocket data)")
 
 # %% [markdown]
-# Two things to see. How far does each get with products? And what is left of the kinds known
-# before? Fine-tuning writes over them. A prefix may disturb them just as much while it is on. But
-# nothing was written over: taken off, it leaves the PLM as it was, bit for bit. That is why one
-# frozen PLM can serve many tasks, each with its own prefix.
+# Two things to see. How far does each get with products? (After so few steps that differs much from
+# seed to seed: try some before you believe an order.) And what is left of the kinds known before?
+# Fine-tuning writes over them. A prefix disturbs them, too, while it is on. But nothing was written
+# over: taken off, it leaves the PLM as it was, bit for bit. That is why one frozen PLM can serve
+# many tasks, each with its own prefix.
 
 # %% [markdown]
 # ## Summary
@@ -643,7 +644,8 @@ Table(rows, caption=f"BLEU after a lesson on products ({WRITER}, pocket data)")
 # * The MLP is a training aid and is thrown away. P-tuning v2 does without: a small start,
 #   dropout, a head, a length for each task, and patience.
 # * A prefix steers what a PLM can do. In full-size papers that is enough for table to text, with
-#   little data and for unseen topics; what the PLM never learnt is hard to put into a prefix.
+#   little data and for unseen topics. A small PLM that never read a kind of table has nothing to
+#   extrapolate from, and theory doubts that a prefix can teach what needs new patterns of attention.
 
 # %% [markdown]
 # ## Exercises
