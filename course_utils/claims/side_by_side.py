@@ -94,11 +94,10 @@ class Workers:
             return
         stopped = error[0] is not None  # then what is under way is not waited for
         ours = set(multiprocessing.active_children()) - self._others if stopped else set()
-        self._pool.shutdown(wait=not stopped, cancel_futures=True)
         for process in ours:
             process.terminate()
-        for process in ours:
-            process.join()
+        # the pool's own thread joins them: a second join beside it may return too early
+        self._pool.shutdown(wait=True, cancel_futures=True)
         self._pool = None
 
 

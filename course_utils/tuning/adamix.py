@@ -4,8 +4,8 @@ arXiv:2205.12410).
 Train M experts wherever a method would train one small module, and keep their average. A module
 has two halves, the projection down and the projection up (an adapter's W1 and W2, LoRA's A and B):
 
-    training    Δh = up_k(σ(down_j(x)))         j, k drawn anew for each batch and place (sect. 2.2)
-    afterwards  Δh = up(σ(down(x)))             each the mean of the experts' weights    (sect. 2.4)
+    training    Δh = up_k(σ(down_j(x)))         j, k drawn anew for each batch and place (sect. 3.1)
+    afterwards  Δh = up(σ(down(x)))             each the mean of the experts' weights    (sect. 3.3)
 
 Since a batch meets one pair, it costs what one module costs. Since the weights are averaged, and
 not the outputs, so does inference: what `save` writes, and `finished(tuned)` gives, is the single
@@ -16,7 +16,7 @@ Why the average of networks is a good network at all: the experts start from dif
 any of them may be drawn to work with any other, and each must do. One more loss asks for it. The
 batch goes through the PLM twice, with two draws, and the two answers p and q shall agree:
 
-    loss = cross-entropy(p) + ½ (KL(p ‖ q) + KL(q ‖ p))                                  (sect. 2.3)
+    loss = cross-entropy(p) + ½ (KL(p ‖ q) + KL(q ‖ p))                                  (sect. 3.2)
 
 `AdaMix.training_output` below is this equation; `train` calls it for every batch. A loop of one's
 own that takes `tuned(**batch).loss` gets the routing without the second term; to have both, let it

@@ -166,7 +166,8 @@ Table(rows, caption=f"Trained parameters without the task's head, {PLM}")
 #
 # Houlsby et al. draw both matrices from a normal distribution of standard deviation 0.001 (their
 # code; the paper says 0.01), cut off at twice that. Then $\Delta h \approx 0$, and the first step
-# of training starts from the PLM. In their figure 6, accuracy holds up to 0.01 and falls beyond.
+# of training starts from the PLM. They report that accuracy holds where the start is small, and falls
+# where it is large.
 #
 # **What do you expect?** We start from numbers 100, 300 and 1000 times as large. How large is
 # $\Delta h$ then, and can training still repair it?
@@ -741,8 +742,7 @@ exercises.check_unknown_share(unknown_share)
 # ## References
 #
 # * N. Houlsby et al. Parameter-efficient transfer learning for NLP. ICML 2019.
-#   [arXiv:1902.00751](https://arxiv.org/abs/1902.00751). Section 2 is the adapter, figure 6 the
-#   start.
+#   [arXiv:1902.00751](https://arxiv.org/abs/1902.00751). Section 2 is the adapter.
 # * J. Pfeiffer, A. Kamath, A. Rücklé, K. Cho, I. Gurevych. AdapterFusion: non-destructive task
 #   composition for transfer learning. EACL 2021.
 #   [arXiv:2005.00247](https://arxiv.org/abs/2005.00247)

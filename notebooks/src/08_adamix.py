@@ -351,7 +351,7 @@ score_dots(
 )
 
 # %% [markdown]
-# In the paper's ablation (table 7) merging beats routing at random or always taking the first
+# In the paper's ablation (section 4.3) merging beats routing at random or always taking the first
 # expert, and without the second loss AdaMix is worse. Here, look at the single experts first: the
 # more alike they are, the less there is for an average to win. Then at merged against their mean:
 # averaging four networks has not destroyed anything, or has it? And behind it all: how far apart

@@ -58,7 +58,8 @@ class AnswerTime:
         trainable = 0 if self.method is None else count_parameters(tuned)[0]
         if self.merged:
             tuned = tuned.merge()
-        rows = drawn.split("dev").select(range(32))
+        dev = drawn.split("dev")
+        rows = dev.select(range(min(32, len(dev))))
         features = encode(drawn, rows, tokenizer, max_length=128, answers=False).features
         batch = {k: v.to(bare.device) for k, v in collate(features, tokenizer).items()}
         ratios = []

@@ -217,10 +217,14 @@ def _first_asked(short: str, causal: bool) -> Prompt:
 
 def _asked(template: str, causal: bool) -> str | None:
     """The wording as this kind of PLM is asked; None where a causal one has no gap at the end."""
+    from course_utils.prompting import Template
+
     if not causal:
         return template
-    text = template.rstrip(" .!")
-    return text if text.endswith("{mask}") else None
+    try:
+        return Template(template).ending_in_mask().text
+    except CourseError:
+        return None
 
 
 def in_context_scores(
