@@ -12,6 +12,8 @@
 #   make TORCH_INDEX=ADDRESS ...   where pip finds your build of torch (CPU-only or a CUDA
 #                                  version): the address PyTorch's "Get started" page shows
 #   make WORKERS=4 test            parallel test processes
+#   make NOTEBOOKS=shipped test    run the notebooks with the sizes that students see, as CI does,
+#                                  and not with next to no training
 
 # Written for make 3.81 too, which macOS still ships: no .ONESHELL.
 VENV := .venv
@@ -21,6 +23,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 TORCH_INDEX ?=
 PYTHON ?=
 WORKERS ?= auto
+NOTEBOOKS ?= small
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help demo lab test lint notebooks clean setup FORCE
@@ -75,7 +78,8 @@ lint: $(STAMP)
 
 # One thread per worker: the models are small, and threads that share cores slow each other down.
 test: lint
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup
+	@OMP_NUM_THREADS=1 COURSE_NOTEBOOKS=$(NOTEBOOKS) \
+	  $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 notebooks: $(STAMP)
 	@$(BIN)/python notebooks/build.py

@@ -26,7 +26,21 @@ def choose_precision(device: torch.device, asked: str = "auto") -> str:
         return asked
     if device.type != "cuda":
         return "float32"
-    return "bfloat16" if torch.cuda.get_device_capability(device)[0] >= 8 else "float16"
+    return "bfloat16" if has_bfloat16(device) else "float16"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device itself multiplies bfloat16.
+
+    Elsewhere torch emulates it: right, but on a processor ten times slower than float32. A torch
+    that can't tell what its processor can do (before 2.10 or so) counts as one without.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type != "cpu":
+        return False
+    able = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:

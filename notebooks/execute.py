@@ -3,16 +3,21 @@
 python notebooks/execute.py                   all; nothing is kept
 python notebooks/execute.py 01 --keep FOLDER  those beginning with 01; keep them with outputs
 python notebooks/execute.py --html FOLDER     as web pages, for reading without Jupyter
+python notebooks/execute.py --small           with next to no training: does every cell run?
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import sys
 import tempfile
 import time
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -21,6 +26,7 @@ from nbclient.exceptions import CellExecutionError
 from build import notebook_of, pairs
 
 LIMIT = 600  # seconds for one cell
+SIZES = "QUICK = True"  # with this the cell of sizes begins
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -41,6 +47,27 @@ def execute(notebook: nbformat.NotebookNode, folder: str | Path) -> nbformat.Not
         store_widget_state=False,
     )
     return client.execute()
+
+
+def small_sizes() -> dict[str, dict[str, Any]]:
+    """For each notebook with sizes to choose: name in its cell of sizes -> a small value."""
+    return tomllib.loads((Path(__file__).parent / "small.toml").read_text(encoding="utf-8"))
+
+
+def cell_of_sizes(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    """The cell in which a notebook's sizes stand, if it has one."""
+    found = [c for c in notebook.cells if c.cell_type == "code" and c.source.startswith(SIZES)]
+    return found[0] if found else None
+
+
+def with_sizes(notebook: nbformat.NotebookNode, sizes: Mapping[str, Any]) -> nbformat.NotebookNode:
+    """A copy of the notebook in which these values take the place of those in its cell."""
+    notebook = copy.deepcopy(notebook)
+    if sizes:
+        lines = [f"{name} = {value!r}" for name, value in sizes.items()]
+        cell = cell_of_sizes(notebook)
+        cell.source = "\n".join([cell.source, *lines])
+    return notebook
 
 
 def page_of(notebook: nbformat.NotebookNode) -> str:
@@ -69,13 +96,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="beginnings of names, such as 01; default: all")
     parser.add_argument("--keep", type=Path, help="folder for the notebooks with outputs")
     parser.add_argument("--html", type=Path, help="folder for web pages")
+    parser.add_argument("--small", action="store_true", help="next to no training, few examples")
     options = parser.parse_args(arguments)
     failed = 0
     for text, path in pairs(options.names):
         begun, worked = time.perf_counter(), _cpu_seconds()
         try:
+            sizes = small_sizes().get(text.stem, {}) if options.small else {}
             with tempfile.TemporaryDirectory() as folder:
-                done = execute(notebook_of(text), folder)
+                done = execute(with_sizes(notebook_of(text), sizes), folder)
         except CellExecutionError as error:
             failed += 1
             print(f"{text.stem}: FAILED\n{error}")

@@ -10,35 +10,38 @@ import subprocess
 import sys
 
 import pytest
+from made_once import made_once
 from rich.console import Console
 
 from course_utils import demo
 from course_utils.errors import CourseError
 
-pytestmark = pytest.mark.xdist_group("demo")  # one worker, so that the demo runs once
 
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shown(tmp_path_factory):
-    """The quick demo, run once as a user runs it: (process, output folder)."""
-    folder = tmp_path_factory.mktemp("demo")
-    done = subprocess.run(
-        [sys.executable, "-m", "course_utils.cli", "demo", "--quick"],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-    )
-    return done, folder / "demo-output"
+    """The quick demo, run once as a user runs it: (what it said, output folder)."""
+
+    def make(folder):
+        done = subprocess.run(
+            [sys.executable, "-m", "course_utils.cli", "demo", "--quick"],
+            cwd=folder,
+            env={**os.environ, "COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        (folder / "said.txt").write_text(done.stdout, encoding="utf-8")
+
+    folder = made_once(tmp_path_factory, "demo", make)
+    return (folder / "said.txt").read_text(encoding="utf-8"), folder / "demo-output"
 
 
 def test_every_step_goes_well(shown):
-    done, output = shown
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "failed" not in done.stdout
+    said, output = shown
+    assert "failed" not in said
     assert not (output / "errors.log").exists()
     for number in range(1, len(demo.STEPS) + 1):
-        assert f"{number}/{len(demo.STEPS)}" in done.stdout
+        assert f"{number}/{len(demo.STEPS)}" in said
 
 
 def test_the_chart_is_a_picture(shown):
@@ -74,11 +77,11 @@ def test_the_class_has_grades_and_pages(shown):
 
 
 def test_it_ends_with_paths_that_exist_and_what_to_do_next(shown):
-    done, output = shown
-    paths = [word for word in done.stdout.split() if word.startswith("demo-output")]
+    said, output = shown
+    paths = [word for word in said.split() if word.startswith("demo-output")]
     assert len(paths) >= 5
     assert all((output.parent / path).exists() for path in paths)
-    assert "make lab" in done.stdout
+    assert "make lab" in said
 
 
 def test_a_failing_step_is_reported_and_the_others_go_on(tmp_path, monkeypatch):

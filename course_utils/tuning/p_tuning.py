@@ -103,7 +103,9 @@ class EncodedVectors(PromptVectors):
         self.encoder = encoder
 
     def table(self) -> torch.Tensor:
-        return self.encoder(self.start)
+        # P rows are little work, and not every processor has an LSTM in 16 bit.
+        with torch.autocast(self.start.device.type, enabled=False):
+            return self.encoder(self.start)
 
 
 class LSTMEncoder(nn.Module):

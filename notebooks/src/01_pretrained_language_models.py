@@ -56,6 +56,7 @@ QUICK = True
 SEEDS = (0, 1) if QUICK else (0, 1, 2, 3, 4)
 DRAWS = range(3) if QUICK else range(10)  # of demonstrations
 TEST_EXAMPLES = 400 if QUICK else 1000
+STEPS, FEW_STEPS = 150, 60  # of fine-tuning: with many examples, and with few
 
 # %% [markdown]
 # ## Two ways to learn from text alone
@@ -360,7 +361,7 @@ before = hidden_states()
 untrained = evaluate(classifier, task, "test", tokenizer=tokenizer)
 
 # %%
-settings = TrainSettings(steps=150, evaluate_every=150)
+settings = TrainSettings(steps=STEPS, evaluate_every=STEPS)
 result = train(classifier, task.subset(400, seed=0), tokenizer=tokenizer, settings=settings)
 trained = evaluate(classifier, task, "test", tokenizer=tokenizer)
 Table(
@@ -433,7 +434,7 @@ def few_shot_accuracy(per_class, seed, pretrained):
         seed=seed,
     )
     few = task.subset(per_class=per_class, seed=seed)
-    settings = TrainSettings(steps=60, evaluate_every=60, seed=seed)
+    settings = TrainSettings(steps=FEW_STEPS, evaluate_every=FEW_STEPS, seed=seed)
     train(plm, few, tokenizer=tokenizer, settings=settings, progress=False)
     return evaluate(plm, few, "test", tokenizer=tokenizer).score
 

@@ -60,6 +60,7 @@ SEEDS = (0, 1) if QUICK else (0, 1, 2, 3, 4)
 DRAWS = range(3) if QUICK else range(10)  # of demonstrations
 TEST_EXAMPLES = 100 if QUICK else 1000
 MOST_SHOWN = 4 if QUICK else 8
+CAP = 300 if QUICK else 3000  # examples of one task in multitask training, at most
 
 # %% [markdown]
 # ## One question, three ways to ask it
@@ -367,8 +368,6 @@ Table(
 # %%
 from course_utils import TrainSettings
 from course_utils.prompting import MultitaskSettings, train_multitask
-
-CAP = 300 if QUICK else 3000  # examples of one task, at most
 
 
 def multitask(seed, prompts=None):

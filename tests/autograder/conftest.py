@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import tiny_homework as tiny
-from filelock import FileLock
+from made_once import made_once
 
 from autograder.course_folder import open_course
 from autograder.grade import grade
@@ -24,19 +24,6 @@ def assignments(tmp_path: Path) -> Path:
     return tiny.write_assignment(tmp_path / "assignments", tiny.notebook())
 
 
-def shared(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder made once for all test processes of this run."""
-    base = tmp_path_factory.getbasetemp()
-    if base.name.startswith("popen-"):
-        base = base.parent
-    with FileLock(base / f"{name}.lock"):
-        if not (base / name / "made").exists():
-            (base / name).mkdir()
-            make(base / name)
-            (base / name / "made").touch()
-    return base / name
-
-
 @pytest.fixture(scope="session")
 def tiny_course(tmp_path_factory) -> Path:
     """A course folder in which "tiny" is released, to be copied (a new gradebook takes seconds)."""
@@ -45,7 +32,7 @@ def tiny_course(tmp_path_factory) -> Path:
         folder = tiny.write_assignment(root / "assignments", tiny.notebook())
         release("tiny", root / "course", assignments_dir=folder, run=False)
 
-    return shared(tmp_path_factory, "tiny-course", make)
+    return made_once(tmp_path_factory, "tiny-course", make)
 
 
 @pytest.fixture
@@ -73,7 +60,7 @@ def tiny_class(tmp_path_factory) -> Path:
         roster.write_text("student_id\nabsent\n" + "\n".join(tiny.CLASS) + "\n", "utf-8")
         grade("tiny", root / "course", root / "in", roster=roster, jobs=2, seconds=40)
 
-    return shared(tmp_path_factory, "tiny-class", make)
+    return made_once(tmp_path_factory, "tiny-class", make)
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +76,7 @@ def hw_prompt_class(tmp_path_factory) -> Path:
             (folder / student / stub.name).write_bytes(notebook.read_bytes())
         grade("hw_prompt", root / "course", folder, roster=sample_roster(), jobs=2)
 
-    return shared(tmp_path_factory, "hw-prompt-class", make)
+    return made_once(tmp_path_factory, "hw-prompt-class", make)
 
 
 @pytest.fixture

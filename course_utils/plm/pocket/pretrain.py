@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from course_utils.device import has_bfloat16
 from course_utils.errors import CourseError
 from course_utils.plm.pocket.batches import Encoder, causal_batches, masked_batches
 from course_utils.plm.pocket.corpus import documents, mix
@@ -200,8 +201,8 @@ class _Run:
             left = max(0.0, (self.until - self.progress.tokens) / (self.until - self.entered))
         for group in self.optimizer.param_groups:
             group["lr"] = rate(self.recipe, self.size.width, self.progress.steps - self.begun, left)
-        # bf16 pays from a width of about 160 on processors and GPUs that have it
-        half = self.size.width >= 160
+        # bf16 pays from a width of about 160, where the hardware has it
+        half = self.size.width >= 160 and has_bfloat16(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             loss = (causal_loss if self.size.causal else masked_loss)(self.model, batch)
         self.optimizer.zero_grad(set_to_none=True)

@@ -18,6 +18,17 @@ from course_utils.tasks import load_task
 TINY = "pocket-bert-tiny"
 
 
+def small_task(name):
+    """The task with few texts to be tested on."""
+    return load_task(name).subset(300, split="test")
+
+
+@pytest.fixture
+def small_tests(monkeypatch):
+    """Evaluations of few texts: what they score does not matter here."""
+    monkeypatch.setattr(evaluation, "load_task", small_task)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_what_is_compared_has_equal_chances(causal):
     """Arms of a part see as many examples and try as many learning rates on a task."""
@@ -37,12 +48,12 @@ def test_masked_models_have_their_control_on_every_prompted_task():
         assert names["full-data", task] == set(card.FULL)
 
 
-def test_zero_shot_is_the_library_s_own_score_and_is_not_measured_twice(tmp_path):
+def test_zero_shot_is_the_library_s_own_score_and_is_not_measured_twice(small_tests, tmp_path):
     said = []
     options = {"parts": ["zero-shot"], "tasks": ["sst2"], "say": said.append}
     results = evaluation.evaluate_pocket(TINY, tmp_path, **options)
     model, tokenizer = load_plm(TINY)
-    task = load_task("pocket/sst2")
+    task = small_task("pocket/sst2")
     scores = results["zero-shot"]["sst2"]
     assert len(scores["wordings"]) == len(task.prompts)
     for number in (0, len(task.prompts) - 1):
@@ -54,7 +65,7 @@ def test_zero_shot_is_the_library_s_own_score_and_is_not_measured_twice(tmp_path
     assert len(said) == 1
 
 
-def test_a_causal_model_is_asked_where_the_gap_comes_last(monkeypatch, tmp_path):
+def test_a_causal_model_is_asked_where_the_gap_comes_last(small_tests, monkeypatch, tmp_path):
     monkeypatch.setattr(evaluation, "IN_CONTEXT", (0, 2))
     results = evaluation.evaluate_pocket(
         "pocket-gpt2", tmp_path, seeds=1, parts=["zero-shot", "in-context"], tasks=["sst2"]
@@ -78,7 +89,7 @@ def test_every_task_has_a_wording_for_a_causal_model(task):
     assert evaluation._first_asked(task, causal=False) == load_task(f"pocket/{task}").prompts[0]
 
 
-def test_results_of_other_weights_are_not_mixed(tmp_path):
+def test_results_of_other_weights_are_not_mixed(small_tests, tmp_path):
     evaluation.evaluate_pocket(TINY, tmp_path, parts=["zero-shot"], tasks=["sst2"])
     with pytest.raises(CourseError, match="another plm"):
         evaluation.evaluate_pocket("pocket-bert-base", tmp_path, parts=["zero-shot"])

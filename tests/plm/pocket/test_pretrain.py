@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from course_utils.plm import load_plm
 from course_utils.plm.names import POCKET_MODELS
 from course_utils.plm.pocket import pretrain as pretraining
 from course_utils.plm.pocket.corpus import GENRES
+from course_utils.plm.pocket.cues import cue_accuracies
 from course_utils.plm.pocket.curriculum import CURRICULUM
 from course_utils.plm.pocket.objectives import build_model
 from course_utils.plm.pocket.pretrain import CHECKPOINT, Recipe, pretrain, rate
@@ -99,12 +101,24 @@ def test_deeper_models_add_less_per_layer_at_the_start(name):
         assert std == pytest.approx((size.width * 2 * size.layers) ** -0.5, rel=0.05)
 
 
+SHORT = Recipe(tokens=3_000, counted=300)
+
+
+@pytest.fixture
+def few_probes(monkeypatch):
+    """The cues' accuracies from 32 texts each: what they are does not matter here."""
+    monkeypatch.setattr(pretraining, "cue_accuracies", partial(cue_accuracies, examples=32))
+
+
+def weights_after(name, folder):
+    """What a short pre-training ends with."""
+    pretrain(name, folder, recipe=SHORT, device="cpu", report=False)
+    return load_file(folder / "model.safetensors")
+
+
 @pytest.mark.parametrize("name", ["pocket-bert-tiny", "pocket-gpt2"])
-def test_a_run_repeats_itself_and_loads(tmp_path, name):
-    recipe = Recipe(tokens=3_000, counted=300)
-    for folder in ("first", "again"):
-        pretrain(name, tmp_path / folder, recipe=recipe, device="cpu", report=False)
-    first, again = (load_file(tmp_path / f / "model.safetensors") for f in ("first", "again"))
+def test_a_run_repeats_itself_and_loads(tmp_path, few_probes, name):
+    first, again = (weights_after(name, tmp_path / folder) for folder in ("first", "again"))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert {t.dtype for t in first.values()} == {torch.float16}
     model, tokenizer = load_plm(str(tmp_path / "first"))
@@ -115,9 +129,8 @@ def test_a_run_repeats_itself_and_loads(tmp_path, name):
     assert card["seed"] == 0
 
 
-def test_a_broken_run_goes_on_and_ends_the_same(tmp_path, monkeypatch):
-    recipe = Recipe(tokens=3_000, counted=300)
-    pretrain("pocket-bert-tiny", tmp_path / "whole", recipe=recipe, device="cpu", report=False)
+def test_a_broken_run_goes_on_and_ends_the_same(tmp_path, few_probes, monkeypatch):
+    whole = weights_after("pocket-bert-tiny", tmp_path / "whole")
     monkeypatch.setattr(pretraining, "CHECKPOINT_SECONDS", 0)
     step, steps = pretraining._Run._step, []
 
@@ -130,10 +143,36 @@ def test_a_broken_run_goes_on_and_ends_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(pretraining._Run, "_step", breaks)
     broken = tmp_path / "broken"
     with pytest.raises(KeyboardInterrupt):
-        pretrain("pocket-bert-tiny", broken, recipe=recipe, device="cpu", report=False)
+        weights_after("pocket-bert-tiny", broken)
     with pytest.raises(CourseError, match="another pre-training"):
         pretrain("pocket-bert-tiny", broken, tokens=1, device="cpu", report=False)
-    pretrain("pocket-bert-tiny", broken, recipe=recipe, device="cpu", report=False)
-    whole, again = (load_file(f / "model.safetensors") for f in (tmp_path / "whole", broken))
+    again = weights_after("pocket-bert-tiny", broken)
     assert all(torch.equal(whole[key], again[key]) for key in whole)
     assert not (broken / CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize(
+    ("able", "wanted"),
+    [
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx2": True}, torch.float32),
+        ({}, torch.float32),
+    ],
+    ids=["it has", "it lacks", "nobody knows"],
+)
+def test_half_precision_only_where_the_processor_has_it(
+    tmp_path, few_probes, monkeypatch, able, wanted
+):
+    """Emulated, it takes ten times as long as float32."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    seen = []
+
+    def loss(model, batch):
+        found = model.transformer(input_ids=batch["input_ids"][:1, :4]).last_hidden_state
+        seen.append((found @ found.transpose(1, 2)).dtype)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretraining, "causal_loss", loss)
+    with pytest.raises(KeyboardInterrupt):
+        weights_after("pocket-gpt2", tmp_path)
+    assert seen == [wanted]
