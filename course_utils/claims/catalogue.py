@@ -24,6 +24,8 @@ CLAIMS = {
     "adapters-small-data": "tuning.adapters_small_data",
     "adamix-beats-its-adapter": "tuning.adamix_beats_its_adapter",
     "unipelt-beats-its-parts": "tuning.unipelt_beats_its_parts",
+    "prefixes-few-tables": "tuning.prefixes_few_tables",
+    "prefixes-unseen-tables": "tuning.prefixes_unseen_tables",
     "prompt-tuning-scales": "tuning.prompt_tuning_scales",
     "soft-prompt-starts": "tuning.soft_prompt_starts",
     "soft-prompts-out-of-domain": "tuning.soft_prompts_out_of_domain",

@@ -116,6 +116,7 @@ class Row:
         scores: by seed, 0 first. metric, majority, chance: of the task (majority: mean over seeds).
         learning_rate: of the trainings, where there were any; seconds: mean for one seed.
         notes: what else is worth knowing, such as the prompts that were found.
+        also: other metrics of the same runs, by seed; no gain is made of them.
     """
 
     arm: str
@@ -131,6 +132,7 @@ class Row:
     total: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    also: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -149,6 +151,7 @@ class Row:
         kept = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         for name in ("scores", "notes"):
             kept[name] = tuple(kept.get(name, ()))
+        kept["also"] = {name: tuple(values) for name, values in kept.get("also", {}).items()}
         return cls(**kept)
 
 

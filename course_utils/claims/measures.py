@@ -12,14 +12,18 @@ is chosen there: the parameters after the last update count.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from course_utils.claims.bench import Bench, Wording
 from course_utils.claims.claim import Cost, Scale
 from course_utils.errors import CourseError
 from course_utils.records import RunRecord
 from course_utils.tasks import Task
+
+if TYPE_CHECKING:
+    from course_utils.evaluation import Evaluation
 
 TRIES = (0.4, 0.1, 1.0)  # times the kit's own rate for the method and size; the first wins ties
 UPDATES = 120
@@ -112,11 +116,15 @@ class FineTuned:
         model, tokenizer = job.load(seed)
         model = with_prompt(model, task, tokenizer, prompt)
         settings, split = self.settings(seed), task.evaluation_split
-        record, _ = job.trained(model, task, tokenizer, settings, split, None, False)
-        if not self.splits:
-            return record
-        more = {s: evaluate(model, task, s, tokenizer=tokenizer).score for s in self.splits}
-        return replace(record, notes={**record.notes, "scores": more})
+        record, tested = job.trained(model, task, tokenizer, settings, split, None, False)
+        more = {s: evaluate(model, task, s, tokenizer=tokenizer) for s in self.splits}
+        noted = self.noted({split: tested, **more})
+        return replace(record, notes={**record.notes, **noted})
+
+    def noted(self, found: Mapping[str, Evaluation]) -> dict[str, Any]:
+        """What the record's notes keep of the evaluations, by split."""
+        scores = {split: found[split].score for split in self.splits}
+        return {"scores": scores} if scores else {}
 
     def settings(self, seed: int) -> Any:
         """Fixed updates, dev scored once, the last parameters kept."""
@@ -145,7 +153,7 @@ class OnSplit:
 
     def __call__(self, bench: Bench, task: str, seed: int) -> RunRecord:
         record = bench.measure(self.tuned, task, seed)
-        rows = bench.task(task, seed)
+        rows = self.tuned.drawn(bench, task, seed)
         return replace(
             record,
             split=self.split,

@@ -9,6 +9,7 @@ import base64
 import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from course_utils.claims.claim import NO_PRETRAINING, Row
@@ -22,6 +23,9 @@ from course_utils.show.tradeoff import accuracy_vs_parameters
 
 SIGNS = {"holds": "✓", "fails": "✗", "large": "⇡", "open": "?"}
 COLOURS = {"holds": style.BLUE, "fails": style.VERMILION, "large": "#7a3b69", "open": style.GREY}
+METRIC_NAMES = {
+    "bleu": "BLEU", "nist": "NIST", "meteor": "METEOR", "rouge_l": "ROUGE-L", "cider": "CIDEr"
+}  # fmt: skip
 WIDEST = 0.5  # ends of intervals beyond half of all answers are cut in the overview
 
 _STYLE = """
@@ -61,7 +65,8 @@ def pictures(claim: Mapping[str, Any]) -> list[Chart]:
     charts = []
     for task in dict.fromkeys(row.task for row in rows):
         mine = [row for row in rows if row.task == task]
-        levels = {"majority": mine[0].majority, "chance": mine[0].chance}
+        known = {"majority": mine[0].majority, "chance": mine[0].chance}
+        levels = {name: level for name, level in known.items() if level}  # texts have neither
         plms = ", ".join(dict.fromkeys(row.plm for row in mine))
         look = ", quick look" if claim["quick"] else ""
         title = f"{task}, {plms}\nmean ± std of {claim['seeds']} seeds{look}"
@@ -131,7 +136,7 @@ def _section(claim: Mapping[str, Any]) -> str:
     return (
         f'<section id="{_text(claim["name"])}"><h2>{_text(claim["sentence"])}</h2>'
         f"<p>{_badge(claim)}</p><dl>{listed}</dl>{drawn}"
-        f'<div class="wide">{_means(claim).html}</div>'
+        f'<div class="wide">{_means(claim).html}{_other_metrics(claim)}</div>'
         f"<details><summary>Every number</summary>"
         f'<div class="wide">{_by_task(claim).html}{_everything(claim).html}</div>'
         f"{_prompts(claim)}</details></section>"
@@ -172,12 +177,32 @@ def _means(claim: Mapping[str, Any]) -> Table:
         head = {"task": row.task, claim["arm_title"]: row.arm}
         column = "score" if row.x is None else str(row.x)
         line = lines.setdefault((row.task, row.arm), head)
-        line[column] = f"{row.mean:.3f} ± {row.std:.3f}".replace(" ", "\N{NO-BREAK SPACE}")
+        line[column] = _mean_and_std(row.scores)
     head = ("task", claim["arm_title"])
     places = dict.fromkeys("score" if row["x"] is None else str(row["x"]) for row in claim["rows"])
     where = f" Columns: {claim['x_title']}." if claim["x_title"] else ""
     caption = f"Mean ± standard deviation of {claim['seeds']} seeds.{where}"
     return Table(lines.values(), columns=[*head, *places], caption=caption)
+
+
+def _other_metrics(claim: Mapping[str, Any]) -> str:
+    """Arm and place by metric, where a claim's runs were scored in several; else nothing."""
+    rows = [row for row in map(Row.from_json, claim["rows"]) if row.also]
+    if not rows:
+        return ""
+    lines = []
+    for row in rows:
+        place = {claim["arm_title"]: row.arm, "": "" if row.x is None else str(row.x)}
+        scores = {METRIC_NAMES.get(m, m): _mean_and_std(also, 2) for m, also in row.also.items()}
+        lines.append(place | scores)
+    where = f" Second column: {claim['x_title']}." if claim["x_title"] else ""
+    return Table(lines, caption=f"The same texts in several metrics.{where}").html
+
+
+def _mean_and_std(values: Sequence[float], digits: int = 3) -> str:
+    spread = stdev(values) if len(values) > 1 else 0.0
+    text = f"{fmean(values):.{digits}f} ± {spread:.{digits}f}"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _by_task(claim: Mapping[str, Any]) -> Table:

@@ -199,7 +199,18 @@ def _row(cell: Cell, jobs: Sequence[Job]) -> Row:
         total=first.total,
         seconds=round(fmean(record.seconds for record in records), 1),
         notes=tuple(notes),
+        also=_other_metrics(records),
     )
+
+
+def _other_metrics(records: Sequence[RunRecord]) -> dict[str, tuple[float, ...]]:
+    """Metric -> scores by seed, for metrics that every record has of its split."""
+    each = [record.notes.get("also", {}).get(record.split, {}) for record in records]
+    return {
+        name: tuple(round(one[name], 6) for one in each)
+        for name in each[0]
+        if all(name in one for one in each)
+    }
 
 
 def _different(jobs: Iterable[Job]) -> list[Job]:

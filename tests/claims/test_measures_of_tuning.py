@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from told_claims import told_claim
 
 from course_utils.claims.bench import Bench
-from course_utils.claims.claim import Scale
+from course_utils.claims.claim import CAUSAL, Cell, Scale
 from course_utils.claims.measures import FineTuned, OnSplit
+from course_utils.claims.running import run_claims
 from course_utils.claims.tuning.exits_trained_together import LayersSaved
 from course_utils.claims.tuning.many_tasks_one_plm import Storage
 from course_utils.claims.tuning.merged_lora_is_free import AnswerTime
+from course_utils.claims.writing import Written
 from course_utils.evaluation import evaluate
 from course_utils.plm import load_plm
 from course_utils.settings import TrainSettings
+from course_utils.tasks.metrics import score
+from course_utils.tasks.text_metrics import TEXT_METRICS
 from course_utils.training import train
 from course_utils.tuning import LoRA, SoftPrompt, attach
 
@@ -47,6 +52,38 @@ def test_another_domain_costs_no_second_training(bench):
     before = made.stat().st_mtime_ns
     OnSplit(tuned, "ood")(bench, TASK, 0)
     assert made.stat().st_mtime_ns == before
+
+
+def test_tables_are_written_in_the_form_asked_and_scored_in_every_metric(tmp_path, clock):
+    """From training to the rows of results.json, against the library asked directly."""
+    tuned = Written(
+        shots=None, examples=8, updates=2, rate=1e-3, tries=(), splits=("ood",), tables=6
+    )
+    claim = told_claim(
+        cells=lambda scale: [
+            Cell("ours", "pocket/e2e", tuned, 8, CAUSAL),
+            Cell("theirs", "pocket/e2e", OnSplit(tuned, "ood"), 8, CAUSAL),
+        ],
+        x_title="tables",
+    )
+    found = run_claims([claim], tmp_path, scale=SMALL, say=clock.said.append, clock=clock)
+    rows = {row["arm"]: row for row in found["claims"][0]["rows"]}
+    bench = Bench("pocket-gpt2", SMALL, tmp_path / "again")
+    task = tuned.drawn(bench, "pocket/e2e", 0)
+    assert task.segments == ("{meaning_representation} .",)
+    assert {name: len(task.split(name)) for name in ("train", "dev", "test", "ood")} == {
+        "train": 8, "dev": 3, "test": 6, "ood": 6
+    }  # fmt: skip
+    model, tokenizer = load_plm("pocket-gpt2", seed=0)
+    train(model, task, tokenizer=tokenizer, settings=tuned.settings(0))
+    for arm, split in (("ours", "test"), ("theirs", "ood")):
+        one = evaluate(model, task, split, tokenizer=tokenizer)
+        assert rows[arm]["scores"][0] == pytest.approx(one.score, abs=1e-6)
+        assert set(rows[arm]["also"]) == set(TEXT_METRICS)
+        for name, values in rows[arm]["also"].items():
+            expected = score(name, one.predictions, one.labels)
+            assert values[0] == pytest.approx(expected, abs=1e-6)
+            assert len(values) == SMALL.seeds
 
 
 def test_storage_is_one_plm_and_a_file_for_each_task(bench, tmp_path):

@@ -82,6 +82,22 @@ class TestPage:
         assert "no pre-training" in charts[0].alt
         assert "majority" in charts[0].alt
 
+    def test_other_metrics_of_the_same_texts_stand_beside(self, tmp_path):
+        also = {"nist": (8.0, 8.5, 9.0), "rouge_l": (0.5, 0.6, 0.7)}
+        rows = tuple(
+            Row(arm, "pocket/e2e", 50, PLM, (0.8, 0.82, 0.84), metric="bleu", also=also)
+            for arm in ("ours", "theirs")
+        )
+        claim = told_claim(x_title="tables")
+        write_report(tmp_path, [result_of(claim, Findings(rows), SMALL, {PLM: "w"})])
+        kept = read_results(tmp_path)["claims"][0]
+        assert Row.from_json(kept["rows"][0]) == rows[0]
+        plain = page([kept]).replace("\N{NO-BREAK SPACE}", " ")
+        for text in ("NIST", "ROUGE-L", "8.50 ± 0.50", "0.60 ± 0.10"):
+            assert text in plain
+        assert "majority" not in pictures(kept)[0].alt
+        assert "NIST" not in page([result()])
+
     def test_methods_are_drawn_against_what_they_train(self):
         def row(arm, trainable, *scores):
             return Row(arm, "pocket/sst2", None, PLM, scores, trainable=trainable, majority=0.52)
