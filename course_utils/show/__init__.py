@@ -25,6 +25,7 @@ nor torch.
     grids       numbers as shaded squares of HTML
     adapter_columns     where adapters stand in a layer
     token_shifts        AdapterBias's scalar per token
+    exit_widgets        early exit: the threshold, and who leaves where
     exercises   the self-checks of the notebooks
 """
 
@@ -74,6 +75,8 @@ _HOMES = {
     "shaded_grid": "grids",
     "adapter_places": "adapter_columns",
     "shift_playground": "token_shifts",
+    "accuracy_vs_cost": "tradeoff",
+    "exit_playground": "exit_widgets",
 }
 _MODULES = (
     "plots",
@@ -99,6 +102,7 @@ _MODULES = (
     "grids",
     "token_shifts",
     "adapter_columns",
+    "exit_widgets",
     "exercises",
 )
 

@@ -1,4 +1,4 @@
-"""The chart of the whole course: what a method reaches, against how much it trains."""
+"""The chart of the whole course: what a method reaches, against how much it trains or costs."""
 
 from __future__ import annotations
 
@@ -61,6 +61,42 @@ def accuracy_vs_parameters(
         name_points(axes, places, names, style.SMALL, [majority, no_pretraining])
     lines = [f"{name} {level:.3f}" for name, level in levels.items() if level is not None]
     chart.alt = f"{metric} against trained parameters: {'; '.join([*names, *lines])}."
+    return chart
+
+
+def accuracy_vs_cost(
+    points: Mapping[str, tuple[float, float]],
+    *,
+    xlabel: str,
+    majority: float | None = None,
+    title: str = "",
+    metric: str = "accuracy",
+) -> Chart:
+    """Score against what an answer costs, one named point per model; up and to the left is better.
+
+    Args:
+        points: name -> (cost, score); cost in milliseconds, megabytes ..., from 0 on.
+
+    Raises:
+        CourseError: nothing to draw.
+    """
+    if not points:
+        raise CourseError("there is nothing to draw: no points were given.")
+    with style.house_style():
+        chart, axes = style.new_chart()
+        for number, (name, (x, y)) in enumerate(points.items()):
+            marker, colour = MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
+            axes.plot([x], [y], marker=marker, color=colour, markersize=13, linestyle="none",
+                      label=name)  # fmt: skip
+        axes.set_xlim(0, 1.35 * max(x for x, _ in points.values()))
+        room_for(axes, [y for _, y in points.values()], [majority])
+        _references(axes, {"majority class": majority})
+        axes.set(xlabel=xlabel, ylabel=metric)
+        style.entitle(chart, title)
+        names = [f"{name} {y:.3f}" for name, (_, y) in points.items()]
+        name_points(axes, list(points.values()), names, style.SMALL, [majority])
+    told = "; ".join(f"{name} {y:.3f} at {x:.3g}" for name, (x, y) in points.items())
+    chart.alt = f"{title}. {metric} against {xlabel}: {told}."
     return chart
 
 
