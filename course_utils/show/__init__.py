@@ -25,6 +25,7 @@ nor torch.
     grids       numbers as shaded squares of HTML
     adapter_columns     where adapters stand in a layer
     token_shifts        AdapterBias's scalar per token
+    vectors     trained vectors among the words: which are near, where they went
     exit_widgets        early exit: the threshold, and who leaves where
     exercises   the self-checks of the notebooks
 """
@@ -77,6 +78,9 @@ _HOMES = {
     "shift_playground": "token_shifts",
     "accuracy_vs_cost": "tradeoff",
     "exit_playground": "exit_widgets",
+    "nearest_words": "vectors",
+    "vector_map": "vectors",
+    "vector_playground": "vectors",
 }
 _MODULES = (
     "plots",
@@ -103,6 +107,7 @@ _MODULES = (
     "token_shifts",
     "adapter_columns",
     "exit_widgets",
+    "vectors",
     "exercises",
 )
 

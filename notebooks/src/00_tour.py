@@ -314,6 +314,7 @@ print("the PLM is the same as before:", torch.equal(before, after))
 # | [**08** AdaMix](08_adamix.ipynb) | several adapters for the price of one? | route at random, make experts agree, average weights |
 # | [**09** LoRA and QLoRA](09_lora_and_qlora.ipynb) | how low is the rank of a change? | take $\Delta W$ apart, merge it, keep weights in 4 bits |
 # | [**10** prefix tuning](10_prefix_tuning.ipynb) | what do keys and values in front do? | watch attention, throw an MLP away, put tables into words |
+# | [**11** soft prompts](11_soft_prompts.ipynb) | may a prompt be no words at all? | train vectors, look for their words, serve many tasks at once |
 # | [**12** smaller and faster](12_smaller_and_faster.ipynb) | what makes the PLM itself cheap? | distil, prune, share layers, leave early |
 #
 # Notebooks stand alone: open any of them, run it from the top. All follow the same manners. Prose
