@@ -25,6 +25,7 @@ nor torch.
     grids       numbers as shaded squares of HTML
     adapter_columns     where adapters stand in a layer
     token_shifts        AdapterBias's scalar per token
+    budget      the calculator: what a method trains and takes on a PLM of any size
     vectors     trained vectors among the words: which are near, where they went
     exit_widgets        early exit: the threshold, and who leaves where
     exercises   the self-checks of the notebooks
@@ -78,6 +79,8 @@ _HOMES = {
     "shift_playground": "token_shifts",
     "accuracy_vs_cost": "tradeoff",
     "exit_playground": "exit_widgets",
+    "budget_playground": "budget",
+    "budget_table": "budget",
     "nearest_words": "vectors",
     "vector_map": "vectors",
     "vector_playground": "vectors",
@@ -108,6 +111,7 @@ _MODULES = (
     "adapter_columns",
     "exit_widgets",
     "vectors",
+    "budget",
     "exercises",
 )
 

@@ -316,6 +316,7 @@ print("the PLM is the same as before:", torch.equal(before, after))
 # | [**10** prefix tuning](10_prefix_tuning.ipynb) | what do keys and values in front do? | watch attention, throw an MLP away, put tables into words |
 # | [**11** soft prompts](11_soft_prompts.ipynb) | may a prompt be no words at all? | train vectors, look for their words, serve many tasks at once |
 # | [**12** smaller and faster](12_smaller_and_faster.ipynb) | what makes the PLM itself cheap? | distil, prune, share layers, leave early |
+# | [**13** which method when](13_which_method_when.ipynb) | which of them for my case? | compute budgets, compare fairly, choose |
 #
 # Notebooks stand alone: open any of them, run it from the top. All follow the same manners. Prose
 # comes first, then a cell of a few lines. **What do you expect?** asks you to commit to a guess

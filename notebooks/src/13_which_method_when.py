@@ -1,0 +1,527 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,src//py:percent
+#     notebook_metadata_filter: accelerator,colab
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 13 · Which method when
+#
+# <!-- badges -->
+# `under 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
+
+# %% [markdown]
+# ## Why
+#
+# You have met a dozen methods. Tomorrow somebody asks: *we have this PLM, that many labels, this
+# graphics card, and fifty tasks. What shall we do?* There is no method that is best. There are
+# budgets (numbers, bytes, milliseconds, hours), there is evidence, and there is noise that looks
+# like evidence.
+#
+# This notebook puts everything side by side: what each method costs, what it reaches, when data are
+# few, when texts are of another kind, and how long it makes an answer take. At the end you should be
+# able to choose, and to say why.
+
+# %% [markdown]
+# ## Setup
+
+# %%
+# Setup. On Colab: fetch the kit, add what is missing. Elsewhere: only check.
+import importlib.util
+import subprocess
+import sys
+
+KIT = "./peft-course-kit"  # where Colab finds the kit
+if "google.colab" in sys.modules and importlib.util.find_spec("course_utils") is None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, KIT], check=True)
+
+from course_utils.colab import setup  # not found? open the notebook with `make lab`
+
+device = setup(seed=0)
+# %% [markdown]
+# One switch. With `QUICK` there is one seed, little training and few test examples: enough to see
+# how things are done, too little to believe a difference of a few hundredths.
+
+# %%
+QUICK = True
+PLM = "pocket-bert-base"
+
+SEEDS = (0,) if QUICK else (0, 1, 2, 3, 4)
+TRAIN_EXAMPLES, STEPS = (400, 36) if QUICK else (2000, 400)
+DATA_SIZES = (16, 64, 400) if QUICK else (16, 50, 200, 1000, 5000)
+TEST_EXAMPLES = 300 if QUICK else 1000
+
+# %% [markdown]
+# ## The budget
+#
+# What a method trains is arithmetic. With $d$ the width of the PLM, $L$ its layers, $r$ a rank or
+# bottleneck and $P$ a length:
+#
+# | method | trained numbers | grows with |
+# |---|---|---|
+# | adapter, LoRA | $\Theta(d \cdot r \cdot L)$ | width, depth, rank |
+# | prefix | $\Theta(d \cdot P \cdot L)$ | width, depth, length |
+# | BitFit, AdapterBias, IA3 | $\Theta(d \cdot L)$ | width, depth |
+# | soft prompt | $\Theta(d \cdot P)$ | width, length |
+#
+# The calculator builds a PLM of the shape asked for without its numbers (on torch's "meta" device),
+# and lets the method count. So the numbers are exact, and none of these PLMs is downloaded.
+#
+# **What do you expect** for LoRA with rank 8 on RoBERTa-large: how many per cent, how many megabytes
+# for a hundred tasks, how much memory to train?
+
+# %%
+from course_utils.show import budget_playground
+
+budget_playground("RoBERTa-large")
+
+# %% [markdown]
+# Try: the same method on BERT-base and on Llama-2-7B. The share falls as the PLM grows: width counts
+# squared in the PLM and once in the method. A rank at which LoRA is as large as an adapter of
+# bottleneck 64. And look at *memory to train*: once the PLM is frozen, it is nearly all the PLM
+# itself, whatever the method. (Activations are left out; they are the same for all but soft prompts
+# and prefixes, which make texts longer, or attention wider.)
+#
+# All of them at usual sizes:
+
+# %%
+from course_utils.show import budget_table
+
+budget_table("BERT-large", tasks=100)
+
+# %% [markdown]
+# Check one line by hand. AdapterBias on BERT-large: $24 \cdot (1024 + 4096 + 1) = 122{,}904$ for the
+# vectors and the maps to one number, and $25 \cdot 2 \cdot 1024 = 51{,}200$ for the norms it trains.
+#
+# ## Side by side
+#
+# The chart of the course. One task, one PLM, every method of the table, each through the same prompt,
+# with the same examples and number of steps, each at the learning rate the kit starts it with.
+#
+# **What do you expect?** Does a method with ten times as many numbers reach more? Which will not have
+# moved after so few steps?
+
+# %%
+from course_utils import PromptModel, TrainSettings, attach, evaluate, load_plm, load_task, train
+from course_utils.show.budget import choices
+
+_, tokenizer = load_plm(PLM)
+
+
+def load(name):
+    return load_task(name).subset(TEST_EXAMPLES, split="test").subset(80, split="dev")
+
+
+def learnt(method, task, examples, seed=0, rate=None, pretrained=True):
+    """A PLM with a method, trained through the task's first wording that was kept from it."""
+    model, _ = load_plm(PLM, device=device, seed=seed, pretrained=pretrained)
+    prompt = next(prompt for prompt in task.prompts if prompt.held_out)
+    words = {label: words[0] for label, words in prompt.words.items()}
+    tuned = attach(model, method, tokenizer=tokenizer, seed=seed)
+    asked = PromptModel(tuned, tokenizer, prompt.template, words, labels=task.labels)
+    settings = TrainSettings(
+        steps=STEPS, evaluate_every=STEPS, keep="last", seed=seed, learning_rate=rate
+    )
+    data = task.subset(examples, seed=seed)
+    train(asked, data, tokenizer=tokenizer, settings=settings, progress=False)
+    return asked
+
+
+def accuracy(model, task, split="test"):
+    return evaluate(model, task, split, tokenizer=tokenizer).score
+
+
+# %%
+from tqdm.auto import tqdm
+
+rte, records, models = load("pocket/rte"), [], {}
+USED = {"Houlsby": 8, "Pfeiffer": 8, "P-tuning v2": 10, "soft prompt": 10}
+NAMES = [name for name in choices() if name != "LoRA, all places"]
+for name in tqdm(NAMES, desc="methods"):
+    method = choices()[name].make(USED.get(name, choices()[name].usual))
+    for seed in SEEDS:
+        models[name] = learnt(method, rte, TRAIN_EXAMPLES, seed)
+        records.append(
+            {
+                "method": name,
+                "trainable": models[name].model.count(),
+                "score": accuracy(models[name], rte),
+            }
+        )
+
+# %%
+from course_utils.show import accuracy_vs_parameters
+
+accuracy_vs_parameters(
+    records,
+    majority=rte.majority("test"),
+    title=f"What {STEPS} steps reach, {rte.name}\n{PLM}, pocket data",
+)
+
+# %% [markdown]
+# Read it with three questions. Is there *any* order from left to right? Which points stand at the
+# dotted line, that is, have learnt nothing? And would you bet on the order of the others, with
+# as few seeds as there are in a dot?
+#
+# ### "It doesn't learn"
+#
+# That is what users of P-tuning v2 ask most: why does my prefix stay where it began? Three answers come
+# first: the learning rate (the authors' are a hundred times those of full fine-tuning), the number of
+# steps (up to a hundred epochs), the length. And a fourth that nobody likes: on some tasks vectors in
+# front can't bring out what has to be learnt, with this PLM. To see the first answer, an easier
+# task, at the rate of full fine-tuning, and at ten and a hundred times as much.
+#
+# **What do you expect?**
+
+# %%
+from course_utils.tuning import PTuningV2
+
+reviews = load("pocket/sst2").subset(TEST_EXAMPLES, split="ood")
+tried = {}
+for rate in tqdm((2e-4, 2e-3, 2e-2), desc="rates"):
+    made = [
+        learnt(PTuningV2(length=10), reviews, TRAIN_EXAMPLES, seed, rate=rate) for seed in SEEDS
+    ]
+    tried[f"rate {rate:g}"] = [accuracy(one, reviews) for one in made]
+
+# %%
+from course_utils.show import score_dots
+
+score_dots(
+    tried,
+    majority=reviews.majority("test"),
+    title=f"P-tuning v2 at three rates, {STEPS} steps, {reviews.name}\n{PLM}, pocket data",
+)
+
+# %% [markdown]
+# A comparison in which one method has its best learning rate and the other a default one compares the
+# authors' patience. Give each the same number of tries, choose on dev, report on test.
+#
+# ## When data are few
+#
+# He et al. (2021) find adapters ahead of full fine-tuning when there are few labels, and level when
+# there are many. From their table, RoBERTa:
+
+# %%
+from course_utils.show import Table
+
+FEW = [
+    ("few", "CHEMPROT", 81.7, 82.9), ("few", "ACL-ARC", 65.0, 67.5), ("few", "SCIERC", 78.5, 80.8),
+    ("few", "HYPERPARTISAN", 88.9, 90.4), ("many", "RCT", 87.0, 87.1),
+    ("many", "AGNEWS", 93.7, 93.8), ("many", "HELPFULNESS", 69.1, 69.0), ("many", "IMDB", 95.2, 95.7),
+]  # fmt: skip
+Table(
+    [
+        {"labels": n, "task": t, "full fine-tuning": full, "adapter": small, "gain": small - full}
+        for n, t, full, small in FEW
+    ],
+    caption="Full size: RoBERTa (He et al., 2021)",
+    digits=1,
+)
+
+# %% [markdown]
+# **What do you expect** here, where all of them start from a prompt that already half knows the
+# answer?
+
+# %%
+from course_utils.tuning import FullFineTuning, LoRA, SoftPrompt
+
+WAYS = {"full fine-tuning": FullFineTuning(), "LoRA": LoRA(), "soft prompt": SoftPrompt(length=10)}
+curves, last = {way: {} for way in WAYS}, {}
+for size in tqdm(DATA_SIZES, desc="sizes"):
+    for way, method in WAYS.items():
+        made = [learnt(method, reviews, size, seed) for seed in SEEDS]
+        curves[way][size] = [accuracy(one, reviews) for one in made]
+        last[way] = made
+
+# %%
+from course_utils.show import score_curves
+
+score_curves(
+    curves,
+    xlabel="training examples",
+    log2=True,
+    majority=reviews.majority("test"),
+    title=f"Few examples and more, {reviews.name}\n{PLM}, pocket data",
+)
+
+# %% [markdown]
+# ## When texts are of another kind
+#
+# A PLM that is changed little may keep what it knew. Lester et al. (2021) train T5-XXL to answer
+# questions on SQuAD and ask it questions from elsewhere (F1):
+
+# %%
+ELSEWHERE = [
+    ("SQuAD, as in training", 94.9, 94.8), ("TextbookQA", 54.3, 66.8), ("BioASQ", 77.9, 79.1),
+    ("RACE", 59.8, 60.7), ("RE", 88.4, 88.8), ("DuoRC", 68.9, 67.7), ("DROP", 68.9, 67.1),
+]  # fmt: skip
+Table(
+    [
+        {"asked": name, "full fine-tuning": full, "soft prompt": soft, "gain": soft - full}
+        for name, full, soft in ELSEWHERE
+    ],
+    caption="Full size: T5-XXL (Lester et al., 2021)",
+    digits=1,
+)
+
+# %% [markdown]
+# Mostly gains, one large, and two losses. Ours: trained on reviews of shops and restaurants, asked
+# about other things. **What do you expect** of the three?
+
+# %%
+rows = []
+for way, made in last.items():
+    inside, outside = (
+        sum(accuracy(one, reviews, split) for one in made) / len(made) for split in ("test", "ood")
+    )
+    rows.append({"method": way, "as in training": inside, "another kind": outside,
+                 "difference": outside - inside})  # fmt: skip
+Table(rows, caption=f"{reviews.name}, {DATA_SIZES[-1]} examples ({PLM}, pocket data)")
+
+# %% [markdown]
+# ## What an answer costs
+#
+# After training, a method is a part of the computation, or it is not. LoRA can be merged into the
+# weights; an adapter is two more maps in every layer; vectors in front make the text longer, and
+# prefixes the attention wider. Measured in turns with the bare PLM, on the same texts.
+#
+# **What do you expect?** Which two cost nothing?
+
+# %%
+import time
+from statistics import median
+
+import torch
+
+texts = [row["sentence"] for row in reviews.splits["test"].select(range(16))]
+batch = tokenizer(texts, return_tensors="pt", padding=True).to(device)
+
+
+def ratio(model, bare, rounds=12):
+    """Time of the model as a multiple of the bare PLM's, the median of pairs in turn."""
+    found = []
+    with torch.inference_mode():
+        for _ in range(rounds + 2):
+            times = []
+            for one in (bare, model):
+                start = time.perf_counter()
+                one(**batch)
+                times.append(time.perf_counter() - start)
+            found.append(times[1] / times[0])
+    return median(found[2:])  # the first rounds warm up
+
+
+def bare_plm():
+    return load_plm(PLM, device=device)[0].eval()
+
+
+# %%
+bare, slower = bare_plm(), {}
+for name in ("Houlsby", "Pfeiffer", "LoRA", "P-tuning v2", "soft prompt"):
+    method = choices()[name].make(USED.get(name, choices()[name].usual))
+    tuned = attach(bare_plm(), method, tokenizer=tokenizer).eval()
+    slower[name] = ratio(tuned, bare)
+    if name == "LoRA":
+        slower["LoRA, merged"] = ratio(tuned.merge().eval(), bare)
+
+# %%
+from course_utils.show import amount_bars
+
+amount_bars(
+    {"the bare PLM": 1.0, **slower},
+    xlabel="time of the bare PLM",
+    write=lambda value: f"{value:.2f}",
+    title=f"What a method adds to an answer\n{PLM}, 16 texts at once, {device}",
+)
+
+# %% [markdown]
+# (On a GPU wait for the device before each reading of the clock; `course claims --only
+# merged-lora-is-free` does. A pocket PLM is small, so that fixed costs of a small module weigh more
+# here than on BERT-large.)
+#
+# ## A guide
+#
+# No law, a place to start from. Each line says where it was shown.
+
+# %%
+GUIDE = [
+    ("few labels (8 to 64 a class)", "a prompt, with all of the PLM or LoRA behind it", "03"),
+    ("few labels, much text", "PET: prompts that label the text", "04"),
+    ("no labels", "instructions and examples in the text; calibrate", "05"),
+    ("many labels, one task, a card that fits it", "full fine-tuning is the one to beat", "06, 07"),
+    ("many tasks, one PLM in memory", "LoRA, adapter, prefix or soft prompt, rows mixed", "10, 11"),
+    ("answers must be as fast as before", "LoRA, merged (one task at a time)", "09, 13"),
+    ("the PLM hardly fits the card", "QLoRA", "09"),
+    ("some score more, at the same cost later", "AdaMix around an adapter or LoRA", "08"),
+    ("writing texts, the PLM knows the skill", "prefix tuning", "10"),
+    ("a PLM of many billion parameters, tiny files", "soft prompt", "11"),
+    ("answers must be faster than before", "early exit, a distilled student", "12"),
+]
+Table(
+    [
+        {"if": situation, "try first": choice, "notebook": shown}
+        for situation, choice, shown in GUIDE
+    ],
+    caption="Where to begin",
+)
+
+# %% [markdown]
+# And how to begin with each. Rates and sizes are those of the papers, for PLMs of 100 to 400 million
+# parameters: try a third and three times of each.
+
+# %%
+BEGIN = [
+    ("full fine-tuning", "1e-5 to 3e-5", "-", "3 to 10 epochs"),
+    ("Houlsby, Pfeiffer", "1e-4 to 1e-3", "bottleneck 16 to 64", "more epochs than full"),
+    ("LoRA", "2e-4 to 5e-4", "rank 8, alpha 16", "the head must be trained, too"),
+    ("BitFit", "1e-3", "-", "the head is most of what is trained"),
+    ("P-tuning v2", "5e-3 to 3e-2", "length 8 to 128, by task", "30 to 100 epochs, patience"),
+    ("prefix tuning", "5e-5, with the MLP", "length 5 to 10; 200 for summaries", "5 epochs"),
+    ("soft prompt", "0.3 with Adafactor", "20 to 100", "start from words"),
+]
+Table(
+    [dict(zip(("method", "learning rate", "size", "mind"), row, strict=True)) for row in BEGIN],
+    caption="First tries at full size",
+)
+
+# %% [markdown]
+# ## Before you believe a number
+#
+# * **The majority class** stands beside every accuracy. A score that equals it is not a result.
+# * **Seeds.** Draw data, head and order anew, five times at least, and give mean and spread. Compare
+#   methods *in pairs*, on the same draw: much of the noise is common to both.
+# * **The same tries.** As many learning rates for each method, chosen on dev, reported on test. The
+#   best epoch on the set you report is a flattered number.
+# * **One test set has an error of its own.** With 277 examples (RTE's dev set) 95 % of the time the
+#   truth lies within about 4.5 points. Two methods 1 point apart are not apart.
+# * **Without pre-training**, the same architecture tells what the PLM was worth.
+
+# %%
+from statistics import fmean, stdev
+
+ours = [0.842, 0.861, 0.829, 0.853, 0.848]  # five seeds of one method, made up
+theirs = [0.835, 0.849, 0.828, 0.841, 0.842]  # and of another, on the same five draws
+gains = [a - b for a, b in zip(ours, theirs, strict=True)]
+print(
+    f"ours {fmean(ours):.3f} ± {stdev(ours):.3f}, theirs {fmean(theirs):.3f} ± {stdev(theirs):.3f}"
+)
+half = 2.776 * stdev(gains) / len(gains) ** 0.5  # Student's t, 97.5 %, 4 degrees of freedom
+print(f"in pairs: {fmean(gains):+.3f}, 95 % interval {fmean(gains) - half:+.3f} to "
+      f"{fmean(gains) + half:+.3f}")  # fmt: skip
+
+# %% [markdown]
+# Side by side the two look the same, their spreads overlap. In pairs they differ: the draws that were
+# hard were hard for both. The command `course claims` judges all claims of the course so.
+
+# %% [markdown]
+# ## Summary
+#
+# * What a method trains is arithmetic; do it before you start. The share falls as PLMs grow.
+# * Memory to train is nearly the same for all that freeze the PLM. What differs is what is kept, what
+#   an answer costs, and how long it takes until something is learnt.
+# * Few labels, other kinds of text: there is evidence for small methods at full size, and it is not
+#   uniform. Look at each line of a table, not at its mean.
+# * A fair comparison costs more than any single run: same data, same tries, seeds, pairs, a baseline.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. Count by hand (★, 10 minutes)** LoRA of rank $r$ on query and value, and Pfeiffer adapters of
+# bottleneck $r$, in a PLM of $L$ layers and width $d$.
+#
+# <details><summary>Hint</summary>
+#
+# LoRA has two matrices for each map, without biases. An adapter has a map down and a map up, each
+# with its bias.
+# </details>
+
+# %%
+from course_utils.show.exercises import which_method_when as exercises
+
+
+def count(d, L, r):
+    """Numbers that LoRA (query and value) and Pfeiffer train.
+
+    Returns:
+        (LoRA, Pfeiffer).
+    """
+    raise NotImplementedError
+
+
+exercises.check_count(count)
+
+# %% [markdown]
+# **2. As large as it may be (★★, 15 minutes)** So many tasks shall fit into so many bytes beside the
+# PLM, each a LoRA on query and value in float32. Which rank?
+#
+# <details><summary>Hint</summary>
+#
+# Bytes per task, divided by the bytes of rank 1, and rounded down. What if the PLM alone is too
+# large?
+# </details>
+
+
+# %%
+def largest_rank(limit, plm_bytes, tasks, d, L):
+    """The largest rank with which the PLM and all tasks fit into `limit` bytes; 0 if none does."""
+    raise NotImplementedError
+
+
+exercises.check_largest_rank(largest_rank)
+
+# %% [markdown]
+# **3. In pairs (★★, 15 minutes)** Scores of two methods, seed by seed on the same draws: mean
+# difference and its 95 % interval.
+#
+# <details><summary>Hint</summary>
+#
+# Differences first, then mean and *sample* standard deviation (divide by n - 1); half the interval
+# is $t \cdot s / \sqrt{n}$.
+# </details>
+
+
+# %%
+def paired(ours, theirs, t):
+    """Mean difference and its interval.
+
+    Args:
+        ours, theirs: lists of n scores, by seed.
+        t: Student's t for n - 1 degrees of freedom.
+
+    Returns:
+        (mean, low, high).
+    """
+    raise NotImplementedError
+
+
+exercises.check_paired(paired)
+
+# %% [markdown]
+# **4. Your own case (★★★, 30 minutes)** Take a PLM, a card, a number of labels, tasks and answers per
+# day from your own work. Choose a method with the calculator and the guide, write down what would
+# change your mind, and which runs would tell.
+
+# %% [markdown]
+# ## References
+#
+# * J. He, C. Zhou, X. Ma, T. Berg-Kirkpatrick, G. Neubig. Towards a unified view of
+#   parameter-efficient transfer learning. ICLR 2022.
+#   [arXiv:2110.04366](https://arxiv.org/abs/2110.04366)
+# * R. He et al. On the effectiveness of adapter-based tuning for pretrained language model
+#   adaptation. ACL 2021. [arXiv:2106.03164](https://arxiv.org/abs/2106.03164). Few data.
+# * B. Lester, R. Al-Rfou, N. Constant. The power of scale for parameter-efficient prompt tuning.
+#   EMNLP 2021. [arXiv:2104.08691](https://arxiv.org/abs/2104.08691). Other domains.
+# * X. Liu et al. P-tuning v2: prompt tuning can be comparable to fine-tuning universally across
+#   scales and tasks. ACL 2022. [arXiv:2110.07602](https://arxiv.org/abs/2110.07602)
+# * E. Hu et al. LoRA: low-rank adaptation of large language models. ICLR 2022.
+#   [arXiv:2106.09685](https://arxiv.org/abs/2106.09685). Merging, and what an answer costs.
