@@ -79,7 +79,7 @@ lint: $(STAMP)
 # One thread per worker: the models are small, and threads that share cores slow each other down.
 test: lint
 	@OMP_NUM_THREADS=1 COURSE_NOTEBOOKS=$(NOTEBOOKS) \
-	  $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
+	  $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist load --maxschedchunk 1
 
 notebooks: $(STAMP)
 	@$(BIN)/python notebooks/build.py

@@ -1,4 +1,4 @@
-"""What holds for every test: one thread for each worker, and no network to the Hub."""
+"""What holds for every test: one thread for each worker, no network to the Hub, long ones first."""
 
 from __future__ import annotations
 
@@ -11,3 +11,12 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests marked as long are begun first, so that no process is left alone with one at the end.
+
+    Of tests that share what is made once, the first is the long one; the others come when it is
+    there.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

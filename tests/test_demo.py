@@ -36,6 +36,7 @@ def shown(tmp_path_factory):
     return (folder / "said.txt").read_text(encoding="utf-8"), folder / "demo-output"
 
 
+@pytest.mark.long
 def test_every_step_goes_well(shown):
     said, output = shown
     assert "failed" not in said

@@ -57,6 +57,7 @@ def test_a_line_left_in_is_found(released):
     ]
 
 
+@pytest.mark.long
 def test_paired_text_stays_with_the_instructor(hw_prompt_class):
     course = hw_prompt_class / "course"
     assert [path.name for path in (course / "release" / "hw_prompt").iterdir()] == [

@@ -30,6 +30,7 @@ def stocked(course_dir, hand_in):
     return course_dir
 
 
+@pytest.mark.long
 def test_autograde_feedback_export(stocked):
     nbgrader(stocked, "autograde", "tiny")
     nbgrader(stocked, "generate_feedback", "tiny")

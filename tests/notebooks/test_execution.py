@@ -18,6 +18,7 @@ KNOBS = "Run this notebook to turn the knobs."
 SHIPPED = os.environ.get("COURSE_NOTEBOOKS", "small") == "shipped"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("kernels_share_cores")
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 def test_it_runs_and_shows_something_useful(builder, runner, text, tmp_path):

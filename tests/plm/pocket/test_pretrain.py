@@ -116,6 +116,7 @@ def weights_after(name, folder):
     return load_file(folder / "model.safetensors")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["pocket-bert-tiny", "pocket-gpt2"])
 def test_a_run_repeats_itself_and_loads(tmp_path, few_probes, name):
     first, again = (weights_after(name, tmp_path / folder) for folder in ("first", "again"))
