@@ -57,9 +57,9 @@ PLM = "pocket-bert-base"
 
 SEEDS = (0, 1) if QUICK else (13, 21, 42, 87, 100)  # the latter are the paper's
 SHOTS = 16  # labelled examples per class
-TEST_EXAMPLES = 300 if QUICK else 1000
-STEPS = 45 if QUICK else 200
-DRAWS = 4 if QUICK else 16  # of demonstrations, averaged at test time
+TEST_EXAMPLES = 200 if QUICK else 1000
+STEPS = 30 if QUICK else 200
+DRAWS = 3 if QUICK else 16  # of demonstrations, averaged at test time
 
 # %% [markdown]
 # The task is a verdict on reviews. We ask in a wording that was kept out of the texts the pocket PLM

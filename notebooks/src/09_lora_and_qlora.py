@@ -58,8 +58,8 @@ QUICK = True
 PLM = "pocket-bert-base"
 
 SEEDS = (0, 1) if QUICK else (0, 1, 2, 3, 4)
-TRAIN_EXAMPLES, STEPS = (1000, 90) if QUICK else (5000, 1500)
-TEST_EXAMPLES = 300 if QUICK else 1000
+TRAIN_EXAMPLES, STEPS = (1000, 75) if QUICK else (5000, 1500)
+TEST_EXAMPLES = 200 if QUICK else 1000
 RATE, FULL_RATE = 3e-3, 5e-4  # of LoRA, and of full fine-tuning
 
 # %%

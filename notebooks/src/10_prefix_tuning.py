@@ -57,11 +57,11 @@ QUICK = True
 READER, WRITER = "pocket-bert-base", "pocket-gpt2"
 
 SEEDS = (0,) if QUICK else (0, 1, 2)
-TEST_EXAMPLES = 300 if QUICK else 1000  # for reading
+TEST_EXAMPLES = 200 if QUICK else 1000  # for reading
 LENGTHS = (1, 8, 32) if QUICK else (1, 2, 4, 8, 16, 32, 64)
 SIZES = (50, 200) if QUICK else (50, 100, 200, 500)  # tables to learn writing from
-TABLES = 40 if QUICK else 200  # tables to be tested on
-STEPS = {"reading": 300, "writing": 60} if QUICK else {"reading": 900, "writing": 400}
+TABLES = 30 if QUICK else 200  # tables to be tested on
+STEPS = {"reading": 240, "writing": 48} if QUICK else {"reading": 900, "writing": 400}
 
 # %% [markdown]
 # ## A prefix is keys and values
