@@ -42,7 +42,7 @@ def remark(findings: Findings) -> str:
     places = [x for x in findings.xs if findings.select(HEAD, x=x)]
     apart = [x for x in places if interval(findings.gain(PROMPT, HEAD, x=x)).low > 0]
     by_k = ", ".join(
-        f"K {x} {interval(findings.gain(PROMPT, HEAD, x=x)).mean:+.3f}" for x in places
+        f"{x}: {points(interval(findings.gain(PROMPT, HEAD, x=x)).mean)}" for x in places
     )
     after = places[places.index(apart[-1]) + 1 :] if apart else places
     if not apart:
@@ -53,9 +53,7 @@ def remark(findings: Findings) -> str:
         meet = f"They meet at K = {after[0]}: from there on the prompt is not surely ahead."
     zero, few = findings.scores(PROMPT, x=0), findings.scores(PROMPT, x=FEW)
     moved = sum(few) / len(few) - sum(zero) / len(zero)
-    return (
-        f"{meet} Gain by {by_k}. Few labels move the prompt {points(moved)} points from zero-shot."
-    )
+    return f"{meet} Gain in points by K, {by_k}. Few labels move the prompt {points(moved)} points from zero-shot."
 
 
 CLAIM = Claim(
