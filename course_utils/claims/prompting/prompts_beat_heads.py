@@ -53,7 +53,10 @@ def remark(findings: Findings) -> str:
         meet = f"They meet at K = {after[0]}: from there on the prompt is not surely ahead."
     zero, few = findings.scores(PROMPT, x=0), findings.scores(PROMPT, x=FEW)
     moved = sum(few) / len(few) - sum(zero) / len(zero)
-    return f"{meet} Gain in points by K, {by_k}. Few labels move the prompt {points(moved)} points from zero-shot."
+    return (
+        f"{meet} Gain in points by K, {by_k}. Few labels move the prompt {points(moved)} points "
+        "from zero-shot."
+    )
 
 
 CLAIM = Claim(
