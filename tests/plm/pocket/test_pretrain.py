@@ -106,8 +106,8 @@ SHORT = Recipe(tokens=3_000, counted=300)
 
 @pytest.fixture
 def few_probes(monkeypatch):
-    """The cues' accuracies from 32 texts each: what they are does not matter here."""
-    monkeypatch.setattr(pretraining, "cue_accuracies", partial(cue_accuracies, examples=32))
+    """The cues' accuracies from 10 texts each: what they are does not matter here."""
+    monkeypatch.setattr(pretraining, "cue_accuracies", partial(cue_accuracies, examples=10))
 
 
 def weights_after(name, folder):
