@@ -13,6 +13,13 @@ os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
+def pytest_configure(config):
+    from warm_kernels.plugin import WarmKernels, wanted
+
+    if wanted(config):
+        config.pluginmanager.register(WarmKernels(), "warm kernels")
+
+
 def pytest_collection_modifyitems(items):
     """Tests marked as long are begun first, so that no process is left alone with one at the end.
 
