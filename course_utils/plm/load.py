@@ -71,7 +71,7 @@ def load_plm(
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
     labels, num_labels = _checked_labels(head, labels, num_labels)
-    source = resolve(name, revision)
+    source = resolve(name, revision, weights=pretrained)
     with _quiet():
         config = from_source(transformers.AutoConfig, source, **_label_settings(labels, num_labels))
         _need_label_count(head, num_labels, config, source)
@@ -96,7 +96,7 @@ def load_plm(
         model.loss_type = "ForCausalLM"
     model.newly_initialised = frozenset(fresh)
     model.plm_name = str(name)
-    model.plm_revision = getattr(config, "_commit_hash", None) or source.revision
+    model.plm_revision = source.revision
     model.plm_tokenizer = tokenizer
     return _on_device(model, device).eval(), tokenizer
 
