@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Evaluation:
         ids: the examples' own "id" or "idx" column, else their row numbers.
         majority: score of always giving the most common label.
         seconds: wall-clock time of the predictions.
+        also: further metrics, whose values `others` gives.
     """
 
     task: str
@@ -57,6 +59,12 @@ class Evaluation:
     ids: list[Any] = field(repr=False)
     majority: float
     seconds: float
+    also: tuple[str, ...] = ()
+
+    @cached_property
+    def others(self) -> dict[str, float]:
+        """The task's further metrics; computed when first asked for."""
+        return {name: score(name, self.predictions, self.labels) for name in self.also}
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -67,8 +75,9 @@ class Evaluation:
         span = ""
         if self.interval:
             span = f", 95 % interval {self.interval[0]:.3f} to {self.interval[1]:.3f}"
+        more = "".join(f", {name} {value:.3f}" for name, value in self.others.items())
         return (
-            f"{self.task} {self.split}: {self.metric} {self.score:.3f}{span}, n {self.n:,} "
+            f"{self.task} {self.split}: {self.metric} {self.score:.3f}{span}{more}, n {self.n:,} "
             f"(majority {self.majority:.3f})"
         )
 
@@ -218,6 +227,7 @@ class Prepared:
             ids=ids,
             majority=self.task.majority(self.split),
             seconds=seconds,
+            also=self.task.also,
         )
 
     def _by_source(

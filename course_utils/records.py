@@ -37,6 +37,7 @@ class RunRecord:
         seed, train_examples, epochs, steps, best_epoch: epochs may be fractional.
         majority: the score of always giving the most common label of `split`.
         interval: 95 % interval of an accuracy, else None.
+        others: the task's further metrics, by name.
         trainable, total: numbers of parameters.
         seconds: training with its dev evaluations. evaluation_seconds: the final one.
         peak_memory_mb: of the GPU where one was used, else of the process; see device.
@@ -63,6 +64,7 @@ class RunRecord:
     dev_score: float | None = None
     majority: float | None = None
     interval: tuple[float, float] | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
     trainable: int = 0
     total: int = 0
     seconds: float = 0.0
@@ -81,7 +83,7 @@ class RunRecord:
         return write_json(path, asdict(self))
 
     def scored(self, evaluation: Evaluation) -> RunRecord:
-        """The record with another evaluation's split, score, n, majority and interval."""
+        """The record with another evaluation's split, scores, n, majority and interval."""
         return replace(
             self,
             split=evaluation.split,
@@ -89,6 +91,7 @@ class RunRecord:
             n=evaluation.n,
             majority=evaluation.majority,
             interval=evaluation.interval,
+            others=evaluation.others,
             evaluation_seconds=round(evaluation.seconds, 2),
         )
 

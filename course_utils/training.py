@@ -269,6 +269,7 @@ class _Run:
             n=dev.n,
             majority=dev.majority,
             interval=dev.interval,
+            others=dev.others,
             trainable=self.trainable,
             total=self.total,
             seconds=round(watch.seconds(), 2),

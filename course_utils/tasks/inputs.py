@@ -70,11 +70,11 @@ def segments(task: Task) -> tuple[str, ...]:
                 "give the Task segments=(first, second), format strings over its columns."
             )
         chosen = tuple("{" + c + "}" for c in text)
-    known = {*columns, "choice"} if task.kind == "choice" else set(columns)
-    named = {name for part in chosen for _, name, _, _ in string.Formatter().parse(part) if name}
-    if named - known:
+    known = {column for rows in task.splits.values() for column in rows.column_names}
+    known |= {*columns, "choice"} if task.kind == "choice" else set(columns)
+    if set(_named(chosen)) - known:
         raise CourseError(
-            f"task {task.name!r}: segments name {sorted(named - known)[0]!r}; "
+            f"task {task.name!r}: segments name {sorted(set(_named(chosen)) - known)[0]!r}; "
             f"its columns are {', '.join(sorted(known))}."
         )
     return chosen
@@ -82,13 +82,19 @@ def segments(task: Task) -> tuple[str, ...]:
 
 def texts(task: Task, example: Mapping[str, Any]) -> tuple[str, ...]:
     """One or two texts of an example, as a person would read them, columns filled in."""
-    said = {c: str(example[c]) for c in task.columns if c in example}
+    said = {c: str(value) for c, value in example.items() if c in task.columns}
+    said |= {c: str(example[c]) for c in _named(segments(task)) if c in example}
     for column, words in {**_default_wording(task), **task.wording}.items():
         if column in said:
             said[column] = words.get(said[column], said[column])
     if "choice" in example:
         said["choice"] = str(example["choice"])
     return tuple(part.format_map(said) for part in segments(task))
+
+
+def _named(segments: Iterable[str]) -> list[str]:
+    """The columns that format strings name."""
+    return [name for s in segments for _, name, _, _ in string.Formatter().parse(s) if name]
 
 
 def _default_wording(task: Task) -> Mapping[str, Mapping[str, str]]:

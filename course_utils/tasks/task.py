@@ -56,6 +56,9 @@ class Task:
         segments: one or two format strings over the columns, overriding how `inputs` lays an
             example out; for generation the text that comes before the target.
         wording: column -> {value: word}, said in `segments` instead of the raw value.
+        layouts: name -> segments: the ways to lay an example out, where there are several.
+        also: further metrics that are reported beside the main one.
+        absent: split that could be there -> why it is not, for who asks for it.
         source, revision: where the data come from (never a path of this machine).
 
     Raises:
@@ -74,14 +77,18 @@ class Task:
     prompts: tuple[Prompt, ...] = ()
     segments: tuple[str, ...] = ()
     wording: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    layouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    absent: Mapping[str, str] = field(default_factory=dict, repr=False)
     source: str = ""
     revision: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("kind of task", self.kind, KINDS)
-        if self.metric not in METRICS:
-            raise unknown_name("metric", self.metric, METRICS)
+        for metric in (self.metric, *self.also):
+            if metric not in METRICS:
+                raise unknown_name("metric", metric, METRICS)
         for name in ("columns", "labels", "segments"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "splits", dict(self.splits))
@@ -142,10 +149,18 @@ class Task:
 
     def split(self, name: str) -> Dataset:
         """The rows of one split; a CourseError names the splits there are."""
+        if name in self.absent:
+            raise CourseError(f"task {self.name!r} has no split {name!r}: {self.absent[name]}.")
         if name not in self.splits:
             hint = "Its test labels are not public: use 'dev'." if name == "test" else ""
             raise unknown_name(f"split of task {self.name!r}", name, self.splits, hint)
         return self.splits[name]
+
+    def laid_out(self, layout: str) -> Task:
+        """The same task with its examples laid out in another of its ways (see `layouts`)."""
+        if layout not in self.layouts:
+            raise unknown_name(f"layout of task {self.name!r}", layout, self.layouts or ("none",))
+        return replace(self, segments=self.layouts[layout])
 
     def gold(self, split: str) -> list[Any]:
         """The answers of a split, in row order (label ids, tag ids or texts)."""

@@ -72,42 +72,79 @@ def test_not_utf8_names_the_line(folder):
 
 def test_missing_split_and_folder(folder, tmp_path):
     (folder / "dev.tsv").unlink()
-    with pytest.raises(CourseError, match=r"dev\.tsv is missing; .* holds train\.tsv"):
-        load_task("glue/sst2", data=folder)
+    task = load_task("glue/sst2", data=folder)
+    with pytest.raises(CourseError, match=r"no split 'dev': .* has no dev\.tsv"):
+        task.split("dev")
     with pytest.raises(CourseError, match="does not exist"):
         load_task("glue/sst2", data=tmp_path / "nowhere")
+    (folder / "train.tsv").rename(folder / "training.txt")
+    with pytest.raises(CourseError, match=r"holds training\.txt; expected GLUE's train\.tsv"):
+        load_task("glue/sst2", data=folder)
 
 
-class TestHub:
-    def test_without_a_network_the_way_out_is_named(self):
-        with pytest.raises(CourseError, match=r"nyu-mll/glue.* --data FOLDER"):
-            load_task("glue/sst2")
+FILES = {
+    "glue/cola": ("gj04\t1\t\tOur friends came.\ngj04\t0\t*\tCame our.\n", [1, 0]),
+    "glue/mrpc": (
+        "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tHe said so.\tHe said it.\n",
+        [1],
+    ),
+    "glue/qnli": (
+        "index\tquestion\tsentence\tlabel\n0\tWho?\tHe did.\tentailment\n"
+        "1\tWho?\tIt rained.\tnot_entailment\n",
+        [0, 1],
+    ),
+    "glue/qqp": (
+        "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n0\t1\t2\tHow old?\tWhat age?\t1\n",
+        [1],
+    ),
+    "glue/rte": (
+        "index\tsentence1\tsentence2\tlabel\n0\tIt rains.\tIt is wet.\tentailment\n",
+        [0],
+    ),
+    "glue/mnli": (
+        "index\tgenre\tsentence1\tsentence2\tlabel1\tgold_label\n"
+        "0\tfiction\tIt rains.\tIt is dry.\tneutral\tcontradiction\n",
+        [2],
+    ),
+    "glue/stsb": (
+        "index\tgenre\tsentence1\tsentence2\tscore\n0\tnews\tA man.\tA person.\t3.800\n",
+        [3.8],
+    ),
+}
 
-    def test_rows_without_gold_are_dropped_and_test_is_unlabelled(self, monkeypatch):
-        import datasets
 
-        def stand_in(repository, config, revision=None):
-            assert (repository, config) == ("nyu-mll/glue", "sst2")
-            assert revision == "0123abc"
-            features = datasets.Features(
-                {
-                    "sentence": datasets.Value("string"),
-                    "label": datasets.ClassLabel(names=["negative", "positive"]),
-                    "idx": datasets.Value("int32"),
-                }
-            )
+@pytest.mark.parametrize("name", FILES)
+def test_every_task_reads_its_own_columns(tmp_path, name):
+    text, labels = FILES[name]
+    for file in ("train.tsv", "dev.tsv"):
+        (tmp_path / file).write_text(text)
+    task = load_task(name, data=tmp_path)
+    assert list(task.split("train")["label"]) == labels
+    assert all(task.split("dev")[0][column] for column in task.columns)
 
-            def rows(labels):
-                texts = [f"t{i}" for i in range(len(labels))]
-                columns = {"sentence": texts, "label": labels, "idx": list(range(len(labels)))}
-                return datasets.Dataset.from_dict(columns, features=features)
 
-            return datasets.DatasetDict(
-                train=rows([0, 1, -1]), validation=rows([1, 0]), test=rows([-1, -1])
-            )
+def test_mnli_has_two_dev_sets(tmp_path):
+    text = FILES["glue/mnli"][0]
+    (tmp_path / "dev_matched.tsv").write_text(text)
+    (tmp_path / "dev_mismatched.tsv").write_text(text.replace("contradiction", "entailment"))
+    task = load_task("glue/mnli", data=tmp_path)
+    assert task.gold("dev") == [2]
+    assert task.gold("dev_mismatched") == [0]
 
-        monkeypatch.setattr(datasets, "load_dataset", stand_in)
-        task = load_task("glue/sst2", revision="0123abc")
-        assert list(task.split("train")["label"]) == [0, 1]
-        assert "label" not in task.split("unlabelled").column_names
-        assert task.revision == "0123abc"
+
+def test_the_few_broken_lines_of_qqp_are_left_out(tmp_path):
+    text = FILES["glue/qqp"][0] + "1\t3\t4\tWhy\n"
+    (tmp_path / "dev.tsv").write_text(text)
+    assert len(load_task("glue/qqp", data=tmp_path).split("dev")) == 1
+    (tmp_path / "dev.tsv").write_text(text + "1\t3\t4\tWhy\n" * 10)
+    with pytest.raises(CourseError, match="line 13: 4 fields; expected 6"):
+        load_task("glue/qqp", data=tmp_path)
+
+
+@pytest.mark.parametrize("score", ["5.1", "-1", "high", "nan"])
+def test_a_similarity_is_a_number_from_0_to_5(tmp_path, score):
+    (tmp_path / "dev.tsv").write_text(FILES["glue/stsb"][0].replace("3.800", score))
+    with pytest.raises(
+        CourseError, match=f"line 2: label '{score}'; expected a number from 0 to 5"
+    ):
+        load_task("glue/stsb", data=tmp_path)
