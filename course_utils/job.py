@@ -7,7 +7,7 @@ words what is about to happen.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,24 @@ class Job:
     revision: str | None
     examples: int | None
     shots: int | None
+    dropout: float | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def make(
-        cls, plm, task, data, method, hyperparameters, prompt, pretrained, revision, examples, shots
+        cls,
+        plm,
+        task,
+        data,
+        method,
+        hyperparameters,
+        prompt,
+        pretrained,
+        revision,
+        examples,
+        shots,
+        dropout=None,
+        notes=None,
     ) -> Job:
         from course_utils.tuning import method_named
 
@@ -103,7 +117,18 @@ class Job:
             prompt = task.prompts[prompt]
         for name in ("train", "dev"):
             task.split(name)
-        return cls(str(plm), task, method, prompt, pretrained, revision, examples, shots)
+        return cls(
+            str(plm),
+            task,
+            method,
+            prompt,
+            pretrained,
+            revision,
+            examples,
+            shots,
+            dropout,
+            dict(notes or {}),
+        )
 
     def drawn(self, seed: int) -> Task:
         """The task with this seed's training examples."""
@@ -128,6 +153,7 @@ class Job:
             self.plm,
             head=head,
             pretrained=self.pretrained,
+            dropout=self.dropout,
             revision=self.revision,
             seed=seed,
             **labels,
@@ -168,6 +194,7 @@ class Job:
         folder: Path | None,
         progress: Any,
         say: Any,
+        more_splits: Sequence[str] = (),
     ) -> RunRecord:
         """One seed, or its record where it is finished already."""
         from course_utils.model_facts import with_prompt
@@ -188,6 +215,12 @@ class Job:
             record, evaluation = self.trained(
                 model, task, tokenizer, settings, split, place, progress
             )
+        scores = {
+            other: self._evaluate(model, task, tokenizer, settings, other).score
+            for other in more_splits
+        }
+        if scores:
+            record = replace(record, notes={**record.notes, "also": scores})
         if place is not None and main_process():
             _leave(place, model, record, evaluation)
         say(_result(seed, record, evaluation))
@@ -222,7 +255,7 @@ class Job:
             model, task, tokenizer=tokenizer, settings=settings, output=place, progress=progress
         )
         record, evaluation = result.record, result.evaluation
-        if split != "dev":
+        if split != settings.choose_on:
             evaluation = self._evaluate(model, task, tokenizer, settings, split)
         return self._noted(record.scored(evaluation)), evaluation
 
@@ -259,7 +292,7 @@ class Job:
         )
 
     def _noted(self, record: RunRecord) -> RunRecord:
-        notes = dict(record.notes)
+        notes = {**record.notes, **self.notes}
         if not self.pretrained:
             notes["pretrained"] = False
         if self.shots is not None:

@@ -33,6 +33,7 @@ from course_utils.model_facts import tuned_in
 from course_utils.records import read_json, write_json
 
 PARAMETERS = "trained.safetensors"
+LAST = "last.safetensors"  # beside the best: what training ended with
 HISTORY = "history.json"
 POOL = 50  # batches among which texts are sorted by length
 
@@ -194,14 +195,36 @@ class Watch(TrainerCallback):
 class CourseTrainer(Trainer):
     """Trainer with the changes this module's docstring lists."""
 
-    def __init__(self, *args: Any, order: LengthGrouped, watch: Watch, **kwargs: Any) -> None:
-        self.order, self.watch = order, watch
+    def __init__(
+        self,
+        *args: Any,
+        order: LengthGrouped,
+        watch: Watch,
+        decay: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.order, self.watch, self.decay = order, watch, decay
         super().__init__(*args, callbacks=[watch], **kwargs)
         # The models' own mean over the batch is what this loop divides and averages.
         self.model_accepts_loss_kwargs = False
 
     def _get_train_sampler(self, *_: Any) -> LengthGrouped:
         return self.order
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The settings' own; with `decay`, warm-up and then times that after each epoch."""
+        if self.decay is None or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        warmup = self.args.get_warmup_steps(num_training_steps)
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return step / warmup
+            return self.decay ** (step // self.watch.per_epoch)
+
+        chosen = optimizer or self.optimizer
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(chosen, factor)
+        return self.lr_scheduler
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         begin_step = getattr(self.model, "begin_step", None)

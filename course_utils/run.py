@@ -7,7 +7,8 @@ dev), scores the task's evaluation split, and writes for each seed a folder
 
     record.json         what was run and what it scored (`RunRecord`)
     predictions.jsonl   one line per example: id, prediction, label
-    adapter/            what was trained, for `load_tuned`
+    adapter/            what was trained, for `load_tuned`: the epoch that was best on dev
+    last.safetensors    the same parameters as training ended with
 
 and, where several learning rates are given, learning_rates.json with what each scored on dev.
 A run that was stopped goes on when the same command is given again.
@@ -40,8 +41,11 @@ def run(
     examples: int | None = None,
     shots: int | None = None,
     split: str | None = None,
+    more_splits: Sequence[str] = (),
     pretrained: bool = True,
+    dropout: float | None = None,
     revision: str | None = None,
+    notes: Mapping[str, Any] | None = None,
     output: str | Path | None = None,
     settings: Any = None,
     progress: bool | None = None,
@@ -62,7 +66,10 @@ def run(
         examples, shots: train on that many examples; or on that many of each class, and choose
             on as many of dev, as LM-BFF does: who has few labels has no large dev set.
         split: scored at the end; "test" where its labels are public, else "dev".
+        more_splits: scored too; their scores stand in the record's notes.
         pretrained: False starts from random weights (the control).
+        dropout: of the PLM's hidden states, where it shall not be the checkpoint's own.
+        notes: kept in each record, beside what the run itself notes.
         settings: a `TrainSettings`; `learning_rate` here wins over the one there.
         output: folder for the results; None writes nothing.
 
@@ -70,7 +77,18 @@ def run(
         CourseError: anything wrong with the request, before training starts.
     """
     job = Job.make(
-        plm, task, data, method, hyperparameters, prompt, pretrained, revision, examples, shots
+        plm,
+        task,
+        data,
+        method,
+        hyperparameters,
+        prompt,
+        pretrained,
+        revision,
+        examples,
+        shots,
+        dropout,
+        notes,
     )
     main = main_process()
     if not main:
@@ -89,7 +107,9 @@ def run(
                 seeded = replace(settings, seed=seed)
                 chosen = job.choose(rates, seeded, folder, progress, say)
                 settings, rates = replace(settings, learning_rate=chosen), ()
-            records.append(job.one(seed, seeds, settings, split, folder, progress, say))
+            records.append(
+                job.one(seed, seeds, settings, split, folder, progress, say, more_splits)
+            )
     except KeyboardInterrupt:
         if folder is not None:
             say("Stopped. The same command goes on from the last checkpoint.")
@@ -136,6 +156,7 @@ def _claim(
         "pretrained": job.pretrained,
         "examples": job.examples,
         "shots": job.shots,
+        "dropout": job.dropout,
         "split": split,
         "settings": asdict(replace(settings, seed=0)),
         "learning_rates": list(rates),

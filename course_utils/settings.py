@@ -17,7 +17,10 @@ SCHEDULES = {
     "linear": "linear",
     "constant": "constant_with_warmup",
     "cosine": "cosine",
+    "exponential": "constant_with_warmup",  # the decay is put in by CourseTrainer
 }
+DECAY = 0.95  # of "exponential": P-tuning v2's, for each epoch
+EACH_EPOCH = "epoch"
 LEAST_STEPS = 120  # fewer updates leave a new head near its random start
 MOST_SCORES = 12  # dev evaluations in one training, unless asked for otherwise
 
@@ -61,11 +64,15 @@ class TrainSettings:
             batch_size * accumulation * devices of them.
         learning_rate: peak, for AdamW.
         warmup: share of the updates in which it rises from 0.
-        schedule: "linear" or "cosine" decay to 0, or "constant".
+        schedule: "linear" or "cosine" decay to 0, "constant", or "exponential", times 0.95 after
+            each epoch.
         precision: "auto" is float32 on a CPU, 16 bit on a GPU; or one by name.
         max_length: tokens per example; the model's limit when None.
-        evaluate_every: updates between dev scores; each epoch, at most 12 in all, when None.
+        evaluate_every: updates between dev scores, or "epoch"; each epoch, at most 12 in all,
+            when None.
         keep: "best" on dev or "last".
+        choose_on: the split that is scored on the way and that chooses the best; "dev", unless
+            dev is what is reported and a part of train shall choose (`Task.with_selection`).
         patience: dev scores without a new best before training stops.
         group_by_length: batches of similar length, so that little is padded.
     """
@@ -80,8 +87,9 @@ class TrainSettings:
     seed: int = 0
     precision: str = "auto"
     max_length: int | None = None
-    evaluate_every: int | None = None
+    evaluate_every: int | str | None = None
     keep: str = "best"
+    choose_on: str = "dev"
     patience: int | None = None
     accumulation: int = 1
     max_grad_norm: float = 1.0
@@ -89,7 +97,9 @@ class TrainSettings:
     evaluation_batch_size: int = 64
 
     def __post_init__(self) -> None:
-        _positive(self, "epochs", "steps", "batch_size", "learning_rate", "evaluate_every")
+        _positive(self, "epochs", "steps", "batch_size", "learning_rate")
+        if self.evaluate_every != EACH_EPOCH:
+            _positive(self, "evaluate_every")
         _positive(self, "patience", "accumulation", "evaluation_batch_size", "max_length")
         if self.epochs is not None and self.steps is not None:
             raise CourseError("TrainSettings: give epochs or steps, not both.")
@@ -114,6 +124,8 @@ class TrainSettings:
             epochs = epochs or max(5, math.ceil(LEAST_STEPS / per_epoch))
             steps = math.ceil(epochs * per_epoch)
         every = self.evaluate_every
+        if every == EACH_EPOCH:
+            every = per_epoch
         if every is None:
             every = per_epoch * math.ceil(steps / per_epoch / MOST_SCORES)
             if every > steps:  # less than an epoch in all: score on the way nevertheless
@@ -175,5 +187,7 @@ def default_learning_rate(model: nn.Module) -> float:
 def _positive(settings: TrainSettings, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
+        if isinstance(value, str):
+            raise CourseError(f"TrainSettings: {name} {value!r}; expected a number.")
         if value is not None and value <= 0:
             raise CourseError(f"TrainSettings: {name} {value}; expected more than 0.")

@@ -29,6 +29,7 @@ from course_utils.device import choose_precision, peak_memory, reset_peak_memory
 from course_utils.errors import CourseError
 from course_utils.evaluation import Evaluation, Prepared, prepare
 from course_utils.loop import (
+    LAST,
     PARAMETERS,
     CourseTrainer,
     LengthGrouped,
@@ -48,7 +49,12 @@ from course_utils.model_facts import (
     with_prompt,
 )
 from course_utils.records import RunRecord, read_json, versions, write_json
-from course_utils.settings import TrainSettings, trainer_arguments, updates_per_epoch
+from course_utils.settings import (
+    DECAY,
+    TrainSettings,
+    trainer_arguments,
+    updates_per_epoch,
+)
 from course_utils.tasks.batches import Collator, pad_id
 from course_utils.tasks.task import Task
 
@@ -96,6 +102,8 @@ def train(
 ) -> TrainResult:
     """Trains what requires a gradient on the task's "train", choosing the epoch on "dev".
 
+    (Or on another split: `settings.choose_on`.)
+
     Args:
         model: transformers model with the task's head, `Tuned`, or `PromptModel`.
         prompt: (template, verbalizer) to train the PLM through a prompt (`with_prompt`).
@@ -118,7 +126,7 @@ def train(
         task = task.subset(examples, seed=settings.seed)
     length = settings.max_length
     data = prepare(model, task, "train", tokenizer, max_length=length, training=True)
-    dev = prepare(model, task, "dev", tokenizer, max_length=length)
+    dev = prepare(model, task, settings.choose_on, tokenizer, max_length=length)
     folder = None if output is None else Path(output)
     shared = _Run(model, task, tokenizer, settings, data, dev, folder, plm)
     return shared.go(progress)
@@ -167,6 +175,8 @@ class _Run:
         if use_cache is not None:
             config.use_cache = use_cache  # Trainer turns it off; generation wants it
         if watch.best is not None:
+            if self.folder is not None and trainer.is_world_process_zero():
+                save_tensors(trained_state(self.model), self.folder / LAST)
             load_trained(self.model, watch.best)
         self.model.eval()
         evaluation = self._score()
@@ -211,6 +221,7 @@ class _Run:
             train_dataset=self.data.encoded.features,
             order=order,
             watch=watch,
+            decay=DECAY if s.schedule == "exponential" else None,
         )
         trainer.remove_callback(PrinterCallback)
         return trainer
@@ -263,7 +274,7 @@ class _Run:
             steps=watch.history[-1]["step"],
             best_epoch=best["epoch"],
             dev_score=best["dev_score"],
-            split="dev",
+            split=dev.split,
             metric=dev.metric,
             score=dev.score,
             n=dev.n,

@@ -24,7 +24,8 @@ task_app = typer.Typer(no_args_is_help=True, help="The tasks: what there is, wha
 def add_to(app: typer.Typer) -> None:
     """Put these commands on the page."""
     app.add_typer(task_app, name="task", rich_help_panel=PANEL)
-    app.command(rich_help_panel=PANEL)(run)
+    for command in (run, recipes, compare):
+        app.command(rich_help_panel=PANEL)(command)
 
 
 @task_app.command("list")
@@ -93,21 +94,31 @@ def _cell(task: Task, column: str, value: object) -> str:
 
 
 def run(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A published run, such as p_tuning_v2/rte; see `course recipes`."),
+    ] = None,
     plm: Annotated[
-        str, typer.Option(help="A pocket model, a folder in Hugging Face's format, or a Hub id.")
-    ],
-    task: Annotated[str, typer.Option(help="For example pocket/sst2; see `course task list`.")],
+        str | None,
+        typer.Option(help="A pocket model, a folder in Hugging Face's format, or a Hub id."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="For example pocket/sst2; see `course task list`.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder with the task's own files (real tasks).")
     ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="How examples are laid out: WiC pair or question, WSC stars.")
+    ] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="lora, qlora, ia3, houlsby, pfeiffer, parallel-adapter, adamix, adapter-bias, "
-            "bitfit, soft-prompt, p-tuning, prefix-tuning, p-tuning-v2, unipelt, top-layers, "
-            "head-only or full; none only asks, without training."
+            help="lora (if not given), qlora, ia3, houlsby, pfeiffer, parallel-adapter, adamix, "
+            "adapter-bias, bitfit, soft-prompt, p-tuning, prefix-tuning, p-tuning-v2, unipelt, "
+            "top-layers, head-only or full; none only asks, without training."
         ),
-    ] = "lora",
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="A hyper-parameter of the method, such as rank=4; repeatable."),
@@ -115,7 +126,10 @@ def run(
     prompt: Annotated[
         int | None, typer.Option(min=0, help="Go through the task's prompt of this number.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many runs, seeds 0, 1, 2 ...")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs, each with its seed.")] = 1,
+    honest: Annotated[
+        bool, typer.Option("--honest", help="A part of train chooses the epoch, not dev.")
+    ] = False,
     learning_rate: Annotated[
         list[float] | None, typer.Option(help="Repeat it to choose the best of several on dev.")
     ] = None,
@@ -127,7 +141,15 @@ def run(
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the training data.")] = None,
     steps: Annotated[int | None, typer.Option(help="Or updates.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Examples in an update.")] = 16,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Examples in a forward pass (16).")
+    ] = None,
+    accumulation: Annotated[
+        int | None, typer.Option(min=1, help="Forward passes in an update (1).")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, float32, float16 or bfloat16.")
+    ] = None,
     max_length: Annotated[
         int | None, typer.Option(min=1, help="Tokens per example; the model's limit.")
     ] = None,
@@ -144,17 +166,60 @@ def run(
 ) -> None:
     """Train a method on a task, score it, and leave its record.
 
+    With --plm and --task, or as a published run: course run p_tuning_v2/rte --plm bert-large.
+    What is given beside a recipe takes the place of its settings.
+
     The epoch is chosen on dev. A run that was stopped goes on when the same command with the
     same --output is given again.
     """
+    settings = {
+        "epochs": epochs,
+        "steps": steps,
+        "batch_size": batch_size,
+        "accumulation": accumulation,
+        "precision": precision,
+        "max_length": max_length,
+    }
+    given = {key: value for key, value in settings.items() if value is not None}
+    if recipe is not None:
+        _fits_a_recipe(method, prompt, shots, layout, split, no_pretraining, learning_rate)
+        from course_utils.recipes.running import run_recipe
+
+        if learning_rate:
+            given["learning_rate"] = learning_rate[0]
+        run_recipe(
+            recipe,
+            plm,
+            task=task,
+            data=data,
+            seeds=seeds,
+            honest=honest,
+            examples=examples,
+            settings=given,
+            hyperparameters=parse_settings("p-tuning-v2", set_ or []),
+            revision=revision,
+            output=output,
+        )
+        return
+    if plm is None or task is None:
+        raise CourseError(
+            "course run needs --plm and --task, or the name of a recipe such as p_tuning_v2/rte "
+            "(`course recipes` lists them)."
+        )
+    method = method or "lora"
     hyperparameters = parse_settings(method, set_ or [])
     from course_utils.run import run as run_task
+    from course_utils.tasks import load_task
     from course_utils.training import TrainSettings
 
+    made = TrainSettings(**given)
+    loaded = load_task(task, data=data, layout=layout)
+    if honest:
+        loaded = loaded.with_selection()
+        made = dataclasses.replace(made, choose_on="selection")
     run_task(
         plm,
-        task,
-        data=data,
+        loaded,
         method=method,
         hyperparameters=hyperparameters,
         prompt=prompt,
@@ -166,10 +231,61 @@ def run(
         pretrained=not no_pretraining,
         revision=revision,
         output=output,
-        settings=TrainSettings(
-            epochs=epochs, steps=steps, batch_size=batch_size, max_length=max_length
-        ),
+        settings=made,
     )
+
+
+def _fits_a_recipe(method, prompt, shots, layout, split, no_pretraining, learning_rate) -> None:
+    """A recipe has its own of these."""
+    given = {
+        "--method": method,
+        "--prompt": prompt,
+        "--shots": shots,
+        "--layout": layout,
+        "--split": split,
+        "--no-pretraining": no_pretraining or None,
+        "several --learning-rate": learning_rate if learning_rate and learning_rate[1:] else None,
+    }
+    odd = [name for name, value in given.items() if value is not None]
+    if odd:
+        raise CourseError(
+            f"{odd[0]} does not go with a recipe, which has its own; leave it out, or give --plm "
+            "and --task instead of the recipe."
+        )
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders in which runs were made.")],
+) -> None:
+    """Set runs beside published results: mean over seeds, spread, exact test, verdict."""
+    from course_utils.comparison import compare as compared
+    from course_utils.comparison import table
+    from course_utils.records import read_all
+
+    print(table(compared([record for folder in folders for record in read_all(folder)])))
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Only this one, or this collection.")] = None,
+) -> None:
+    """List the published runs: result, settings, and how to run one again."""
+    from course_utils.recipes import recipes as all_recipes
+    from course_utils.records import aligned
+
+    known = [r for r in all_recipes() if name is None or r.name.startswith(name)]
+    if not known:
+        from course_utils.errors import unknown_name
+
+        raise unknown_name("recipe", name, {r.name for r in all_recipes()})
+    lines = [("recipe", "PLM", "result", "rate", "length", "epochs", "best", "batch")]
+    lines += [
+        (r.name, r.plm.removesuffix("-cased").removesuffix("-uncased"), f"{r.result:.1f} {r.split}",
+         f"{r.learning_rate:g}", f"{r.length}{' MLP' if r.mlp else ''}", str(r.epochs),
+         str(r.best_epoch or ""), str(r.batch_size))
+        for r in known
+    ]  # fmt: skip
+    print(aligned(lines))
+    print(f"\nTo run one: course run {known[0].name} --plm {known[0].plm}")
 
 
 def parse_settings(method: str, given: list[str]) -> dict[str, object]:

@@ -36,6 +36,7 @@ def load_plm(
     num_labels: int | None = None,
     labels: Sequence[str] | None = None,
     pretrained: bool = True,
+    dropout: float | None = None,
     revision: str | None = None,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device | None = None,
@@ -54,6 +55,8 @@ def load_plm(
         pretrained: False gives the same architecture with random weights, the control that shows
             what pre-training was worth. `newly_initialised` is then what the config's own class of
             checkpoint would leave new, so that the same parameters count as the head.
+        dropout: probability of dropping a number of a hidden state while training, where the
+            checkpoint's own shall not count (attention keeps its own).
         revision: branch, tag or commit on the Hub.
         dtype: type of the weights; float32 for training.
         device: where to put the model; None leaves it on the CPU.
@@ -74,6 +77,7 @@ def load_plm(
     source = resolve(name, revision, weights=pretrained)
     with _quiet():
         config = from_source(transformers.AutoConfig, source, **_label_settings(labels, num_labels))
+        _set_dropout(config, dropout)
         _need_label_count(head, num_labels, config, source)
         model_class = _model_class(config, head, source)
         tokenizer = from_source(transformers.AutoTokenizer, source)
@@ -173,6 +177,21 @@ def _checked_labels(head: str, labels, num_labels) -> tuple[list[str] | None, in
     if num_labels is not None and num_labels < 1:
         raise CourseError(f"num_labels={num_labels}; a head needs at least one label.")
     return labels, num_labels
+
+
+DROPOUTS = ("hidden_dropout_prob", "resid_pdrop", "embd_pdrop", "dropout_rate")
+
+
+def _set_dropout(config, dropout: float | None) -> None:
+    if dropout is None:
+        return
+    if not 0 <= dropout < 1:
+        raise CourseError(f"dropout={dropout}; a probability from 0 to below 1 is expected.")
+    known = [name for name in DROPOUTS if hasattr(config, name)]
+    if not known:
+        raise CourseError(f"{config.model_type!r} models have no hidden dropout to set.")
+    for name in known:
+        setattr(config, name, dropout)
 
 
 def _label_settings(labels: list[str] | None, num_labels: int | None) -> dict:

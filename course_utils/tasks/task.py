@@ -162,6 +162,26 @@ class Task:
             raise unknown_name(f"layout of task {self.name!r}", layout, self.layouts or ("none",))
         return replace(self, segments=self.layouts[layout])
 
+    def with_selection(self, share: float = 0.1, seed: int = 0) -> Task:
+        """The same task with a part of "train" set aside as "selection", to choose epochs on.
+
+        Where dev is what gets reported, choosing on it reports the best of many looks at it.
+
+        Args:
+            share: of the training examples; at most as many as dev has.
+            seed: of the draw.
+        """
+        rows = self.split("train")
+        if not 0 < share < 1:
+            raise CourseError(f"with_selection: share {share}; expected above 0 and below 1.")
+        size = max(1, min(int(share * len(rows)), len(self.split(self.evaluation_split))))
+        if size >= len(rows):
+            raise CourseError(f"task {self.name!r}: {len(rows)} examples are too few to divide.")
+        chosen = set(random.Random(f"selection/{seed}").sample(range(len(rows)), size))
+        kept = [i for i in range(len(rows)) if i not in chosen]
+        parts = {"train": rows.select(kept), "selection": rows.select(sorted(chosen))}
+        return replace(self, splits={**self.splits, **parts})
+
     def gold(self, split: str) -> list[Any]:
         """The answers of a split, in row order (label ids, tag ids or texts)."""
         return list(self.split(split)[self.label_column])

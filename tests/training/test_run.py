@@ -62,6 +62,7 @@ class TestResults:
         assert len((tmp_path / "seed-0" / "predictions.jsonl").read_text().splitlines()) == 30
         assert sorted(p.name for p in (tmp_path / "seed-0").iterdir()) == [
             "adapter",
+            "last.safetensors",
             "predictions.jsonl",
             "record.json",
             "run.json",

@@ -252,6 +252,7 @@ class TestResume:
     def test_afterwards_the_record_and_the_parameters_are_left(self, task, tokenizer, tmp_path):
         result = run(task, tokenizer, output=tmp_path)
         assert sorted(p.name for p in tmp_path.iterdir()) == [
+            "last.safetensors",
             "record.json",
             "run.json",
             "trained.safetensors",
