@@ -24,7 +24,7 @@ task_app = typer.Typer(no_args_is_help=True, help="The tasks: what there is, wha
 def add_to(app: typer.Typer) -> None:
     """Put these commands on the page."""
     app.add_typer(task_app, name="task", rich_help_panel=PANEL)
-    for command in (run, recipes, compare):
+    for command in (run, estimate, recipes, compare):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -233,6 +233,66 @@ def run(
         output=output,
         settings=made,
     )
+
+
+def estimate(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A published run, such as p_tuning_v2/rte.")
+    ] = None,
+    plm: Annotated[str | None, typer.Option(help="As for `course run`.")] = None,
+    task: Annotated[str | None, typer.Option(help="As for `course run`.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with the task's own files.")] = None,
+    method: Annotated[str, typer.Option(help="As for `course run`; not with a recipe.")] = "lora",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A hyper-parameter of the method.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the training data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Examples in a pass.")] = None,
+    accumulation: Annotated[int | None, typer.Option(min=1, help="Passes in an update.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32, float16, bfloat16.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="Tokens per example.")] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Without downloading the PLM's weights.")
+    ] = False,
+    memory_only: Annotated[
+        bool, typer.Option("--memory-only", help="No real steps: seconds instead of minutes.")
+    ] = False,
+) -> None:
+    """Say what a run will take: memory on a graphics card, minutes on this machine.
+
+    Memory is found with tensors that have shapes and no numbers, so a laptop can tell whether
+    Colab's T4 will do. Time comes from a few real steps here.
+    """
+    from course_utils.estimate import estimate as estimated
+    from course_utils.job import Job
+
+    names = ("epochs", "batch_size", "accumulation", "precision", "max_length")
+    values = (epochs, batch_size, accumulation, precision, max_length)
+    given = {n: v for n, v in zip(names, values, strict=True) if v is not None}
+    dropout = None
+    if recipe is not None:
+        from course_utils.recipes.running import planned
+
+        hyperparameters = parse_settings("p-tuning-v2", set_ or [])
+        made = planned(
+            recipe, plm, task=task, data=data, settings=given, hyperparameters=hyperparameters
+        )
+        plm, loaded, how, settings = made.plm, made.task, made.method, made.settings
+        dropout, hyperparameters = made.recipe.dropout, {}
+    else:
+        if plm is None or task is None:
+            raise CourseError("course estimate needs --plm and --task, or the name of a recipe.")
+        from course_utils.settings import TrainSettings
+        from course_utils.tasks import load_task
+
+        loaded, how, settings = load_task(task, data=data), method, TrainSettings(**given)
+        hyperparameters = parse_settings(method, set_ or [])
+    job = Job.make(
+        plm, loaded, None, how, hyperparameters, None, not random_weights, None, None, None, dropout
+    )
+    with Console().status("trying a few steps ..."):
+        found = estimated(job, settings, minutes=not memory_only)
+    print(found)
 
 
 def _fits_a_recipe(method, prompt, shots, layout, split, no_pretraining, learning_rate) -> None:

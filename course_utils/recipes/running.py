@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils.errors import CourseError
-from course_utils.recipes import Recipe, recipe
+from course_utils.recipes import Recipe, recipe, released
 from course_utils.tasks import Task, load_task
 
 if TYPE_CHECKING:
@@ -55,30 +55,65 @@ def run_recipe(
     """
     from course_utils.run import run
 
+    made = planned(
+        name,
+        plm,
+        task=task,
+        data=data,
+        honest=honest,
+        settings=settings,
+        hyperparameters=hyperparameters,
+    )
+    return run(
+        made.plm,
+        made.task,
+        method=made.method,
+        seeds=[made.recipe.seed + i for i in range(seeds)],
+        split=made.split,
+        more_splits=[other for other in made.recipe.others if other in made.task.splits],
+        examples=examples,
+        dropout=made.recipe.dropout,
+        revision=revision,
+        notes=_notes(made, honest),
+        output=output or _folder(name, made.plm, task, honest),
+        settings=made.settings,
+        progress=progress,
+        say=say,
+    )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A recipe with its data loaded and the user's changes made."""
+
+    recipe: Recipe
+    plm: str
+    task: Task
+    split: str
+    method: Any
+    settings: Any
+
+
+def planned(
+    name: str,
+    plm: str | None = None,
+    *,
+    task: str | None = None,
+    data: str | Path | None = None,
+    honest: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+) -> Planned:
+    """What `run_recipe` will run; the arguments are the same."""
     chosen = recipe(name, plm)
-    plm = plm or chosen.plm
     loaded = _task(chosen, task, data)
     split = chosen.split if chosen.split in loaded.splits else loaded.evaluation_split
     made = _settings(chosen, settings or {})
     if honest:
         loaded = loaded.with_selection(seed=SELECTION_SEED)
         made = replace(made, choose_on="selection")
-    return run(
-        plm,
-        loaded,
-        method=replace(chosen.method(), **(hyperparameters or {})),
-        seeds=[chosen.seed + i for i in range(seeds)],
-        split=split,
-        more_splits=[other for other in chosen.others if other in loaded.splits],
-        examples=examples,
-        dropout=chosen.dropout,
-        revision=revision,
-        notes=_notes(chosen, plm, loaded, split, honest),
-        output=output or _folder(name, plm, task, honest),
-        settings=made,
-        progress=progress,
-        say=say,
-    )
+    method = replace(chosen.method(), **(hyperparameters or {}))
+    return Planned(chosen, plm or chosen.plm, loaded, split, method, made)
 
 
 def _task(chosen: Recipe, task: str | None, data: str | Path | None) -> Task:
@@ -98,15 +133,13 @@ def _settings(chosen: Recipe, given: Mapping[str, Any]) -> Any:
         raise CourseError(f"settings of a recipe: {odd}.") from odd
 
 
-def _notes(chosen: Recipe, plm: str, task: Task, split: str, honest: bool) -> dict[str, Any]:
-    from course_utils.recipes import released
-
-    published = released(task.name, plm)
-    notes: dict[str, Any] = {"recipe": chosen.name, "settings_of": chosen.plm}
+def _notes(made: Planned, honest: bool) -> dict[str, Any]:
+    published = released(made.task.name, made.plm)
+    notes: dict[str, Any] = {"recipe": made.recipe.name, "settings_of": made.recipe.plm}
     if published is not None:
         notes["released"] = published.result
     notes["chosen_on"] = "a part of train" if honest else "dev"
-    if split == "dev" and not honest:
+    if made.split == "dev" and not honest:
         notes["flattered"] = "the best epoch was chosen on the set that is reported"
     return notes
 
