@@ -160,6 +160,9 @@ def run(
         bool, typer.Option("--no-pretraining", help="Random weights: the control.")
     ] = False,
     revision: Annotated[str | None, typer.Option(help="Of a Hub model.")] = None,
+    data_revision: Annotated[
+        str | None, typer.Option(help="Of the task's data on the Hub; the pinned one if not given.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for records, predictions and adapter.")
     ] = None,
@@ -198,6 +201,7 @@ def run(
             settings=given,
             hyperparameters=parse_settings("p-tuning-v2", set_ or []),
             revision=revision,
+            data_revision=data_revision,
             output=output,
         )
         return
@@ -213,7 +217,7 @@ def run(
     from course_utils.training import TrainSettings
 
     made = TrainSettings(**given)
-    loaded = load_task(task, data=data, layout=layout)
+    loaded = load_task(task, data=data, layout=layout, revision=data_revision)
     if honest:
         loaded = loaded.with_selection()
         made = dataclasses.replace(made, choose_on="selection")

@@ -30,6 +30,7 @@ def run_recipe(
     settings: Mapping[str, Any] | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     revision: str | None = None,
+    data_revision: str | None = None,
     output: str | Path | None = None,
     progress: bool | None = None,
     say: Any = print,
@@ -45,6 +46,7 @@ def run_recipe(
         honest: a part of train chooses the epoch, and dev is only reported.
         settings: fields of `TrainSettings` that shall differ from the published ones.
         hyperparameters: of the method, likewise.
+        revision, data_revision: of the PLM and of the task's data on the Hub.
         output: folder; runs/COLLECTION/TASK/PLM when not given.
 
     Returns:
@@ -60,6 +62,7 @@ def run_recipe(
         plm,
         task=task,
         data=data,
+        data_revision=data_revision,
         honest=honest,
         settings=settings,
         hyperparameters=hyperparameters,
@@ -100,13 +103,14 @@ def planned(
     *,
     task: str | None = None,
     data: str | Path | None = None,
+    data_revision: str | None = None,
     honest: bool = False,
     settings: Mapping[str, Any] | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
 ) -> Planned:
     """What `run_recipe` will run; the arguments are the same."""
     chosen = recipe(name, plm)
-    loaded = _task(chosen, task, data)
+    loaded = _task(chosen, task, data, data_revision)
     split = chosen.split if chosen.split in loaded.splits else loaded.evaluation_split
     made = _settings(chosen, settings or {})
     if honest:
@@ -116,8 +120,8 @@ def planned(
     return Planned(chosen, plm or chosen.plm, loaded, split, method, made)
 
 
-def _task(chosen: Recipe, task: str | None, data: str | Path | None) -> Task:
-    loaded = load_task(task or chosen.task, data=data)
+def _task(chosen: Recipe, task: str | None, data: str | Path | None, revision: str | None) -> Task:
+    loaded = load_task(task or chosen.task, data=data, revision=revision)
     if chosen.layout in loaded.layouts:
         loaded = loaded.laid_out(chosen.layout)
     return loaded
