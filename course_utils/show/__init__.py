@@ -26,6 +26,7 @@ nor torch.
     adapter_columns     where adapters stand in a layer
     token_shifts        AdapterBias's scalar per token
     budget      the calculator: what a method trains and takes on a PLM of any size
+    published   published tables, from the recipes' data
     vectors     trained vectors among the words: which are near, where they went
     exit_widgets        early exit: the threshold, and who leaves where
     exercises   the self-checks of the notebooks
@@ -84,6 +85,7 @@ _HOMES = {
     "nearest_words": "vectors",
     "vector_map": "vectors",
     "vector_playground": "vectors",
+    "published_table": "published",
 }
 _MODULES = (
     "plots",
@@ -112,6 +114,7 @@ _MODULES = (
     "exit_widgets",
     "vectors",
     "budget",
+    "published",
     "exercises",
 )
 

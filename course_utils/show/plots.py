@@ -227,6 +227,8 @@ def amount_bars(
                 textcoords="offset points",
                 va="center",
                 fontsize=15,
+                zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9},
             )
         top = max([*values, edge])
         axes.set_xlim(min(values) / 3 if log else 0, top * (12 if log else 1.22))

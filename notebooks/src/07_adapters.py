@@ -390,46 +390,16 @@ accuracy_vs_parameters(
 # column RTE, which has 2,490 training examples: that is where the methods differ.
 
 # %%
-GLUE = ("trained", "MNLI", "QNLI", "SST2", "QQP", "MRPC", "CoLA", "RTE", "STS-B", "mean")
-ROBERTA_LARGE = {
-    "full fine-tuning": ("355M", 90.2, 94.7, 96.4, 92.2, 90.9, 68.0, 86.6, 92.4, 88.9),
-    "Pfeiffer": ("3.0M", 90.2, 94.8, 96.1, 91.9, 90.2, 68.3, 83.8, 92.1, 88.4),
-    "Pfeiffer, smaller": ("0.8M", 90.5, 94.8, 96.6, 91.7, 89.7, 67.8, 80.1, 91.9, 87.9),
-    "Houlsby": ("6.0M", 89.9, 94.7, 96.2, 92.1, 88.7, 66.5, 83.4, 91.0, 87.8),
-    "Houlsby, smaller": ("0.8M", 90.3, 94.7, 96.3, 91.5, 87.7, 66.3, 72.9, 91.5, 86.4),
-    "LoRA": ("0.8M", 90.6, 94.8, 96.2, 91.6, 90.2, 68.2, 85.2, 92.3, 88.6),
-    "AdaMix": ("0.8M", 90.9, 95.4, 97.1, 92.3, 91.9, 70.2, 89.2, 92.4, 89.9),
-}
-Table(
-    ({"RoBERTa-large": m, **dict(zip(GLUE, s, strict=True))} for m, s in ROBERTA_LARGE.items()),
-    digits=1,
-)
+from course_utils.show import published_table
+
+published_table("glue_roberta_large")
 
 # %% [markdown]
 # And where data are few? He et al. (2021) compare adapters with full fine-tuning of RoBERTa on
 # small and large data sets. **What do you expect:** on which of the two does freezing the PLM help?
 
 # %%
-SMALL_AND_LARGE = {
-    "small": {
-        "CHEMPROT": (81.7, 82.9),
-        "ACL-ARC": (65.0, 67.5),
-        "SCIERC": (78.5, 80.8),
-        "HYP.": (88.9, 90.4),
-    },
-    "large": {
-        "RCT": (87.0, 87.1),
-        "AGNEWS": (93.7, 93.8),
-        "HELPFUL.": (69.1, 69.0),
-        "IMDB": (95.2, 95.7),
-    },
-}
-rows = []
-for size, tasks in SMALL_AND_LARGE.items():
-    for name, (full, adapter) in tasks.items():
-        row = {"data": size, "task": name, "full fine-tuning": full, "adapter": adapter}
-        rows.append(row | {"gain": round(adapter - full, 1)})
-Table(rows, digits=1)
+published_table("adapter_few_labels")
 
 # %% [markdown]
 # ### Counting at full size

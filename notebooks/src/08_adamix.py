@@ -488,25 +488,15 @@ score_dots(
 # has 393,000.
 
 # %%
-NAMES = ("MNLI", "QNLI", "SST-2", "QQP", "MRPC", "CoLA", "RTE", "STS-B", "average")
-GLUE = {
-    ("full fine-tuning", "355M"): (90.2, 94.7, 96.4, 92.2, 90.9, 68.0, 86.6, 92.4, 88.9),
-    ("Pfeiffer", "3.0M"): (90.2, 94.8, 96.1, 91.9, 90.2, 68.3, 83.8, 92.1, 88.4),
-    ("Pfeiffer", "0.8M"): (90.5, 94.8, 96.6, 91.7, 89.7, 67.8, 80.1, 91.9, 87.9),
-    ("Houlsby", "6.0M"): (89.9, 94.7, 96.2, 92.1, 88.7, 66.5, 83.4, 91.0, 87.8),
-    ("Houlsby", "0.8M"): (90.3, 94.7, 96.3, 91.5, 87.7, 66.3, 72.9, 91.5, 86.4),
-    ("LoRA", "0.8M"): (90.6, 94.8, 96.2, 91.6, 90.2, 68.2, 85.2, 92.3, 88.6),
-    ("AdaMix", "0.8M"): (90.9, 95.4, 97.1, 92.3, 91.9, 70.2, 89.2, 92.4, 89.9),
-}
-pairs = zip(GLUE["AdaMix", "0.8M"], GLUE["Pfeiffer", "0.8M"], strict=True)
-gain = {("AdaMix − Pfeiffer", "0.8M"): [mixed - single for mixed, single in pairs]}
-Table(
-    [
-        {"": m, "kept": n, **dict(zip(NAMES, row, strict=True))}
-        for (m, n), row in (GLUE | gain).items()
-    ],
-    caption="GLUE dev, RoBERTa-large (Wang et al., 2022)",
-    digits=1,
+from course_utils.recipes import published
+from course_utils.show import published_table
+
+rows = {(row["method"], row["parameters"]): row for row in published("glue_roberta_large")}
+adamix, pfeiffer = rows["AdaMix", 0.8e6], rows["Pfeiffer", 0.8e6]
+gain = {key: adamix[key] - pfeiffer[key] for key in adamix if key not in ("method", "parameters")}
+published_table(
+    "glue_roberta_large",
+    more=[{"method": "AdaMix − Pfeiffer", "parameters": 0.8e6, **gain}],
     highlight=6,
 )
 
@@ -514,24 +504,7 @@ Table(
 # The same with BERT-base, averages only; UniPELT combines several methods.
 
 # %%
-BERT_BASE = {
-    "full fine-tuning": ("110M", 82.7),
-    "Houlsby": ("0.9M", 83.0),
-    "BitFit": ("0.1M", 82.3),
-    "prefix tuning": ("0.2M", 82.1),
-    "LoRA": ("0.3M", 82.2),
-    "UniPELT (adapter, prefix)": ("1.1M", 83.1),
-    "UniPELT (adapter, prefix, LoRA)": ("1.4M", 83.5),
-    "AdaMix": ("0.9M", 84.5),
-}
-Table(
-    [
-        {"method": way, "parameters": n, "GLUE average": score}
-        for way, (n, score) in BERT_BASE.items()
-    ],
-    caption="GLUE dev, BERT-base (Wang et al., 2022)",
-    digits=1,
-)
+published_table("glue_bert_base")
 
 # %% [markdown]
 # ## Experts of LoRA
@@ -572,26 +545,7 @@ Table(rows, caption="operations of an answer, relative to the PLM without a meth
 # Published, table to text: E2E with GPT-2 medium (all columns: higher is better).
 
 # %%
-METRICS = ("BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr")
-E2E = {
-    ("full fine-tuning", "354.92M"): (68.2, 8.62, 46.2, 71.0, 2.47),
-    ("adapter (Lin et al.)", "0.37M"): (66.3, 8.41, 45.0, 69.8, 2.40),
-    ("adapter (Lin et al.)", "11.09M"): (68.9, 8.71, 46.1, 71.3, 2.47),
-    ("Houlsby", "11.09M"): (67.3, 8.50, 46.0, 70.7, 2.44),
-    ("top 2 layers", "25.19M"): (68.1, 8.59, 46.0, 70.8, 2.41),
-    ("prefix", "0.35M"): (69.7, 8.81, 46.1, 71.4, 2.49),
-    ("LoRA", "0.35M"): (70.4, 8.85, 46.8, 71.8, 2.53),
-    ("AdaMix, adapters", "0.42M"): (69.8, 8.75, 46.8, 71.9, 2.52),
-    ("AdaMix, LoRA", "0.35M"): (71.0, 8.89, 46.8, 72.2, 2.54),
-}
-Table(
-    [
-        {"method": m, "parameters": n, **dict(zip(METRICS, row, strict=True))}
-        for (m, n), row in E2E.items()
-    ],
-    caption="E2E, GPT-2 medium (Wang et al., 2022)",
-    digits=2,
-)
+published_table("e2e_gpt2_medium")
 
 # %% [markdown]
 # ## Summary

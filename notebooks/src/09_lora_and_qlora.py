@@ -425,30 +425,16 @@ rows = [{"maps": maps, "WikiSQL": w, "MultiNLI": m} for maps, (w, m) in PAPER_MA
 Table(rows, caption="GPT-3 175B, validation accuracy in % (Hu et al., 2021, table 5)", digits=1)
 
 # %% [markdown]
-# And against full fine-tuning, at full size (as given by Wang et al., 2022): GLUE with
-# RoBERTa-large, the average of eight tasks; table to text (E2E) with GPT-2 medium.
+# And against full fine-tuning, at full size: GLUE with RoBERTa-large, and table to text (E2E) with
+# GPT-2 medium.
 
 # %%
-Table(
-    [
-        {
-            "": "full fine-tuning",
-            "RoBERTa-large trains": "355M",
-            "GLUE": 88.9,
-            "GPT-2 medium trains": "355M",
-            "BLEU": 68.2,
-        },
-        {
-            "": "LoRA",
-            "RoBERTa-large trains": "0.8M",
-            "GLUE": 88.6,
-            "GPT-2 medium trains": "0.35M",
-            "BLEU": 70.4,
-        },
-    ],
-    caption="Published, full size",
-    digits=1,
-)
+from course_utils.show import published_table
+
+published_table("glue_roberta_large", methods=["full fine-tuning", "LoRA"])
+
+# %%
+published_table("e2e_gpt2_medium", methods=["full fine-tuning", "LoRA"])
 
 # %% [markdown]
 # ## What is α / r for?

@@ -513,20 +513,9 @@ Table(
 # the two tables.
 
 # %%
-E2E = {  # way: trained parameters, BLEU, NIST, METEOR, ROUGE-L, CIDEr
-    "full fine-tuning": ("354.92M", 68.2, 8.62, 46.2, 71.0, 2.47),
-    "top 2 layers": ("25.19M", 68.1, 8.59, 46.0, 70.8, 2.41),
-    "adapter (Lin)": ("0.37M", 66.3, 8.41, 45.0, 69.8, 2.40),
-    "adapter (Lin), larger": ("11.09M", 68.9, 8.71, 46.1, 71.3, 2.47),
-    "prefix": ("0.35M", 69.7, 8.81, 46.1, 71.4, 2.49),
-    "LoRA": ("0.35M", 70.4, 8.85, 46.8, 71.8, 2.53),
-}
-columns = ("trained", "BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr")
-Table(
-    [{"way": way, **dict(zip(columns, row, strict=True))} for way, row in E2E.items()],
-    caption="E2E, GPT-2 medium, full size (from Hu et al., 2022)",
-    digits=2,
-)
+from course_utils.show import published_table
+
+published_table("e2e_gpt2_medium")
 
 # %% [markdown]
 # ### Read what they write

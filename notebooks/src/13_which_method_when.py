@@ -127,8 +127,8 @@ amount_bars(
 
 # %% [markdown]
 # The dashed line is the PLM that all the tasks share; full fine-tuning shares nothing and keeps a
-# hundred of them. Adapters of bottleneck 64 are not small in this company: a few dozen tasks weigh as
-# much as the PLM.
+# hundred of them. Adapters of bottleneck 64 are not small in this company: fifty tasks of Houlsby's
+# weigh as much as the PLM.
 #
 # Check one line by hand. AdapterBias on BERT-large: $24 \cdot (1024 + 4096 + 1) = 122{,}904$ for the
 # vectors and the maps to one number, and $25 \cdot 2 \cdot 1024 = 51{,}200$ for the norms it trains.
@@ -265,19 +265,9 @@ Table(rows, caption=f"Chosen on dev, reported on test; {reviews.name} ({PLM}, po
 # there are many. From their table, RoBERTa:
 
 # %%
-FEW = [
-    ("few", "CHEMPROT", 81.7, 82.9), ("few", "ACL-ARC", 65.0, 67.5), ("few", "SCIERC", 78.5, 80.8),
-    ("few", "HYPERPARTISAN", 88.9, 90.4), ("many", "RCT", 87.0, 87.1),
-    ("many", "AGNEWS", 93.7, 93.8), ("many", "HELPFULNESS", 69.1, 69.0), ("many", "IMDB", 95.2, 95.7),
-]  # fmt: skip
-Table(
-    [
-        {"labels": n, "task": t, "full fine-tuning": full, "adapter": small, "gain": small - full}
-        for n, t, full, small in FEW
-    ],
-    caption="Full size: RoBERTa (He et al., 2021)",
-    digits=1,
-)
+from course_utils.show import published_table
+
+published_table("adapter_few_labels")
 
 # %% [markdown]
 # **What do you expect** here, where all of them start from a prompt that already half knows the
@@ -312,18 +302,7 @@ score_curves(
 # questions on SQuAD and ask it questions from elsewhere (F1):
 
 # %%
-ELSEWHERE = [
-    ("SQuAD, as in training", 94.9, 94.8), ("TextbookQA", 54.3, 66.8), ("BioASQ", 77.9, 79.1),
-    ("RACE", 59.8, 60.7), ("RE", 88.4, 88.8), ("DuoRC", 68.9, 67.7), ("DROP", 68.9, 67.1),
-]  # fmt: skip
-Table(
-    [
-        {"asked": name, "full fine-tuning": full, "soft prompt": soft, "gain": soft - full}
-        for name, full, soft in ELSEWHERE
-    ],
-    caption="Full size: T5-XXL (Lester et al., 2021)",
-    digits=1,
-)
+published_table("soft_prompt_elsewhere")
 
 # %% [markdown]
 # Mostly gains, one large, and two losses. Ours: trained on reviews of shops and restaurants, asked
