@@ -8,7 +8,6 @@ checks. Either way it ends with a seed, a device and a line that says where we a
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import subprocess
@@ -172,52 +171,6 @@ def changed_in_memory(names: tuple[str, ...] = ("numpy", "torch")) -> str:
         if Version(str(loaded)).public != Version(installed).public:
             changes.append(f"{name} {loaded} is loaded, but {installed} is installed")
     return "; ".join(changes)
-
-
-def readdress(folder: Path, kit: str) -> list[Path]:
-    """Write another address of the kit into the setup cell of every notebook and paired text.
-
-    Args:
-        folder: the notebooks' folder; its `src` holds the paired texts.
-        kit: what pip installs the kit from on Colab.
-
-    Returns:
-        the files that changed.
-
-    Raises:
-        CourseError: the address holds characters that would not survive in a line of Python,
-            or no file in the folder has a setup cell.
-    """
-    if re.search(r"[\"\\\s]", kit) or not kit:
-        raise CourseError(f"an address has no blanks, quotes or backslashes; given: {kit!r}.")
-    line = re.compile(r"""^KIT = "[^"]*"(?=  # where Colab finds the kit)""", re.MULTILINE)
-    changed, seen = [], 0
-    for path in sorted([*folder.rglob("*.ipynb"), *folder.rglob("*.py")]):
-        if ".ipynb_checkpoints" in path.parts:
-            continue
-        before = path.read_text(encoding="utf-8")
-        if path.suffix == ".ipynb":
-            after, found = _replace_in_notebook(before, line, kit)
-        else:
-            after, found = line.subn(f'KIT = "{kit}"', before)
-        seen += found
-        if after != before:
-            path.write_text(after, encoding="utf-8")
-            changed.append(path)
-    if not seen:
-        raise CourseError(f"no notebook with a setup cell in {folder}.")
-    return changed
-
-
-def _replace_in_notebook(text: str, line: re.Pattern, kit: str) -> tuple[str, int]:
-    notebook, found = json.loads(text), 0
-    for cell in notebook.get("cells", []):
-        source = "".join(cell["source"])
-        source, hits = line.subn(f'KIT = "{kit}"', source)
-        if hits:
-            cell["source"] = source.splitlines(keepends=True)
-            found += hits
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", found
 
 
 def _without_marker(requirement: Requirement) -> Requirement:

@@ -124,7 +124,7 @@ def test_hyperparameters_that_cannot_be_read_are_refused(bad):
         (["feedback", "hw_prompt"], "Grade it first"),
         (["export", "hw_prompt"], "Grade it first"),
         (["pocket", "pretrain", "--model", "bert-bas"], "Did you mean 'bert-base'"),
-        (["setup-cell", "./kit"], "no notebook with a setup cell"),
+        (["publish", "--repository", "a/b"], "no notebook with a setup cell"),
     ],
 )
 def test_commands_refuse_what_they_cannot_use(arguments, says, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -114,40 +113,6 @@ def test_a_local_build_tag_is_not_a_change(monkeypatch):
     same.__version__ = metadata.version("torch").split("+")[0] + "+cu128"
     monkeypatch.setitem(sys.modules, "torch", same)
     assert colab.changed_in_memory(("torch",)) == ""
-
-
-def test_readdress_changes_the_line_in_notebook_and_text_and_nothing_else(tmp_path):
-    cell = colab.setup_cell("./old")
-    notebook = {
-        "cells": [
-            {"cell_type": "markdown", "metadata": {}, "source": ["# Título\n", "text"]},
-            {"cell_type": "code", "metadata": {}, "source": cell.splitlines(keepends=True)},
-        ],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    (tmp_path / "00.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "00.py").write_text(f"# %%\n{cell}\nKIT = 3\n", encoding="utf-8")
-    changed = colab.readdress(tmp_path, "git+https://example.org/kit")
-    assert [path.name for path in changed] == ["00.ipynb", "00.py"]
-    after = json.loads((tmp_path / "00.ipynb").read_text(encoding="utf-8"))
-    assert "".join(after["cells"][1]["source"]) == colab.setup_cell("git+https://example.org/kit")
-    assert after["cells"][0] == notebook["cells"][0]
-    assert "KIT = 3" in (tmp_path / "src" / "00.py").read_text(encoding="utf-8")
-    assert colab.readdress(tmp_path, "git+https://example.org/kit") == []
-
-
-@pytest.mark.parametrize("address", ["", 'a"b', "a b", "a\\b"])
-def test_readdress_refuses_an_address_that_breaks_the_line(tmp_path, address):
-    with pytest.raises(CourseError, match="no blanks"):
-        colab.readdress(tmp_path, address)
-
-
-def test_readdress_says_when_there_is_no_setup_cell(tmp_path):
-    with pytest.raises(CourseError, match="no notebook with a setup cell"):
-        colab.readdress(tmp_path, "./kit")
 
 
 TEXTS = sorted((Path(__file__).parents[1] / "notebooks" / "src").glob("[0-9]*.py"))

@@ -4,7 +4,7 @@
     models      task, run
     claims      claims
     homework    release, sample-class, grade, feedback, export
-    change      pocket, setup-cell
+    change      pocket, publish
 
 A command imports what it needs in its own body, so that `course --help` answers at once.
 """

@@ -19,7 +19,7 @@ pocket_app = typer.Typer(
 def add_to(app: typer.Typer) -> None:
     """Put these commands on the page."""
     app.add_typer(pocket_app, name="pocket", rich_help_panel=PANEL)
-    app.command("setup-cell", rich_help_panel=PANEL)(setup_cell)
+    app.command(rich_help_panel=PANEL)(publish)
 
 
 @pocket_app.command("pretrain")
@@ -100,14 +100,19 @@ def _pocket_name(model: str) -> str:
     return name
 
 
-def setup_cell(
-    address: Annotated[
-        str, typer.Argument(help="What pip installs the kit from: git+https://..., or a folder.")
-    ],
-    notebooks: Annotated[Path, typer.Option(help="The notebooks' folder.")] = Path("notebooks"),
+def publish(
+    repository: Annotated[str, typer.Option(help="Your copy on GitHub, OWNER/NAME.")],
+    branch: Annotated[str, typer.Option(help="The branch or tag that students get.")] = "main",
+    kit: Annotated[
+        str | None,
+        typer.Option(help="What pip installs the kit from on Colab, if not that repository."),
+    ] = None,
 ) -> None:
-    """Tell every notebook's setup cell where Colab finds your copy of the kit."""
-    from course_utils.colab import readdress
+    """Write your copy's address into every notebook: setup cell, Open-in-Colab badge, README."""
+    from course_utils.publishing import publish as written
 
-    for path in readdress(notebooks, address):
+    changed = written(Path(), repository, branch=branch, kit=kit)
+    for path in changed:
         print(path)
+    if not changed:
+        print("nothing to change: these addresses are written already.")
