@@ -2,14 +2,16 @@
 
     course publish --repository OWNER/NAME
 
-puts into every notebook and its paired text the address that Colab's setup cell installs from and an
-"Open in Colab" badge, and the same link into the README.
+puts into every notebook and its paired text the address that Colab's setup cell installs from and
+an "Open in Colab" badge, and the same link into the README.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,14 +63,28 @@ def publish(
             changed += [path] if wrote else []
     if not seen:
         raise CourseError(
-            f"there is no notebook with a setup cell below {root}: run it in the kit."
+            f"there is no notebook with a setup cell below {root}: run it in the kit's folder."
         )
+    if changed:
+        _build(root / "notebooks" / "build.py")
     readme = root / "README.md"
     if readme.is_file():
         link = badge(repository, branch, FIRST)
         _, wrote = _rewritten(readme, lambda s: README_PLACE.subn(f"<!-- colab -->\n{link}\n", s))
         changed += [readme] if wrote else []
     return changed
+
+
+def _build(script: Path) -> None:
+    """Brings the notebooks in step with their texts, whose checksums they carry."""
+    if not script.is_file():
+        return
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    if done.returncode:
+        raise CourseError(
+            f"the addresses are written, but the notebooks were not built: {done.stderr.strip()} "
+            "Run: make notebooks"
+        )
 
 
 def badge(repository: str, branch: str, notebook: str) -> str:

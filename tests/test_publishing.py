@@ -100,9 +100,8 @@ def test_the_kits_own_notebooks_stay_in_step(tmp_path):
             shutil.copy(source, tmp_path / name)
     changed = publish(tmp_path, "ann/course")
     texts = list((tmp_path / "notebooks" / "src").glob("[0-9]*.py"))
-    assert len(
-        [p for p in changed if p.suffix == ".ipynb" and p.parent.name == "notebooks"]
-    ) == len(texts)
+    notebooks = [p for p in changed if p.suffix == ".ipynb" and p.parent.name == "notebooks"]
+    assert len(notebooks) == len(texts)
     check = [sys.executable, str(tmp_path / "notebooks" / "build.py"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
