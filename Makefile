@@ -5,6 +5,7 @@
 #   make test         formatting, lint and the tests
 #   make lint         formatting and lint only
 #   make notebooks    build the notebooks and the homework from their paired texts
+#   make colab        the library beside the versions that Colab has, in .venv-colab
 #   make clean        remove the environment, caches and outputs
 #
 # Choices, as variables:
@@ -26,7 +27,7 @@ WORKERS ?= auto
 NOTEBOOKS ?= small
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo lab test lint notebooks clean setup FORCE
+.PHONY: help demo lab test lint notebooks colab clean setup FORCE
 help:
 	@sed -n '/^# Written/q; s/^# \{0,1\}//p' Makefile
 
@@ -85,7 +86,20 @@ notebooks: $(STAMP)
 	@$(BIN)/python notebooks/build.py
 	@$(BIN)/python -c 'from autograder.paired import build_all; build_all()'
 
+# The setup cell is played as Colab would, then what notebooks use is tested beside Colab's versions.
+COLAB := .venv-colab
+LIBRARY := compression early_exit hub plm prompting recipes tasks training tuning test_estimate.py
+colab:
+	@test -x $(COLAB)/bin/python || $(or $(PYTHON),python3) -m venv $(COLAB)
+	@$(COLAB)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH)'
+	@$(COLAB)/bin/python -m pip install --quiet -r tests/colab/packages.txt
+	@$(COLAB)/bin/python -m pip uninstall --quiet --yes peft-course-kit
+	@$(COLAB)/bin/python tests/colab/check.py
+	@$(COLAB)/bin/python -m pip install --quiet pytest pytest-xdist hypothesis
+	@OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 8 \
+	  $(addprefix tests/,$(LIBRARY))
+
 clean:
-	@rm -rf $(VENV) build dist *.egg-info demo-output runs .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(COLAB) build dist *.egg-info demo-output runs .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@find . -name .ipynb_checkpoints -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ of an epoch, gives the whole.
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Sequence
@@ -168,33 +169,38 @@ def kept_bytes(model: nn.Module, batch: dict[str, torch.Tensor], sixteen_bit: bo
         model: on the CPU.
         batch: with labels, on the CPU.
     """
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
     was_training = model.training
     model.train()
     try:
-        with mode:
-            named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-            own = {name: mode.from_tensor(tensor) for name, tensor in named.items()}
-            parameters = {tensor.untyped_storage()._cdata for tensor in own.values()}
-            kept: dict[int, Any] = {}
-
-            def pack(tensor: torch.Tensor) -> torch.Tensor:
-                storage = tensor.untyped_storage()
-                if storage._cdata not in parameters:
-                    kept[storage._cdata] = storage  # held, so that no other gets its number
-                return tensor
-
-            inputs = {name: mode.from_tensor(tensor) for name, tensor in batch.items()}
-            with (
-                torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
-                torch.autocast("cpu", dtype=torch.bfloat16, enabled=sixteen_bit),
-            ):
-                torch.func.functional_call(model, own, kwargs=inputs)
-            return float(sum(storage.nbytes() for storage in kept.values()))
+        return _kept_of_a_pass(model, batch, sixteen_bit)
     finally:
         model.train(was_training)
+        gc.collect()  # the mode's references to parameters would keep them from being moved
+
+
+def _kept_of_a_pass(model: nn.Module, batch: dict[str, torch.Tensor], sixteen_bit: bool) -> float:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    with mode:
+        named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        own = {name: mode.from_tensor(tensor) for name, tensor in named.items()}
+        parameters = {tensor.untyped_storage()._cdata for tensor in own.values()}
+        kept: dict[int, Any] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage._cdata not in parameters:
+                kept[storage._cdata] = storage  # held, so that no other gets its number
+            return tensor
+
+        inputs = {name: mode.from_tensor(tensor) for name, tensor in batch.items()}
+        with (
+            torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+            torch.autocast("cpu", dtype=torch.bfloat16, enabled=sixteen_bit),
+        ):
+            torch.func.functional_call(model, own, kwargs=inputs)
+        return float(sum(storage.nbytes() for storage in kept.values()))
 
 
 def _batches(data: Prepared, settings: Any, tokenizer: Any) -> list[dict[str, torch.Tensor]]:
