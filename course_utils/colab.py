@@ -27,6 +27,7 @@ from course_utils.errors import CourseError
 if TYPE_CHECKING:
     import torch
 
+DRIVE = Path("/content/drive")  # where Colab connects a Google Drive
 KIT = "./peft-course-kit"  # until a course publishes its copy: a folder beside the notebook
 
 _CELL = """\
@@ -102,6 +103,35 @@ def _wanted() -> list[Requirement]:
 def on_colab() -> bool:
     """Whether this Python runs a Colab notebook."""
     return "google.colab" in sys.modules
+
+
+def results_folder(name: str, *, drive: bool = True) -> Path:
+    """A folder for results that outlive the session.
+
+    On Colab a folder of that name in your Google Drive, which Colab asks to connect; a run that is
+    given again there goes on where a lost session left it. Elsewhere a folder beside the notebook.
+
+    Args:
+        name: the folder's name.
+        drive: False stays on Colab's own disk, which is lost with the session.
+
+    Raises:
+        CourseError: the Drive can't be connected.
+    """
+    folder = Path(name)
+    if on_colab() and drive:
+        try:
+            from google.colab import drive as colab_drive  # pyright: ignore[reportMissingImports]
+
+            colab_drive.mount(str(DRIVE))
+        except Exception as failed:
+            raise CourseError(
+                f"Google Drive was not connected ({failed}). Run the cell again and allow it, or "
+                "take results_folder(name, drive=False) and download the results before you go."
+            ) from failed
+        folder = DRIVE / "MyDrive" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def survey(wanted: list[Requirement]) -> tuple[list[Requirement], list[str]]:

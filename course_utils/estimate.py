@@ -37,6 +37,7 @@ from course_utils.tasks.batches import Collator, pad_id
 T4_BYTES = 15e9  # what Colab's T4 leaves to a program, of its 16 GB
 CUDA_BYTES = 0.6e9  # taken by CUDA and its libraries before the first tensor
 SESSION_HOURS = 12  # after which Colab may end a session, at the latest
+T4_FLOPS = 20e12  # per second in 16 bit, a third of the card's best: assumed, not measured
 PROBES = 3
 TURNS = 2
 
@@ -201,6 +202,23 @@ def _kept_of_a_pass(model: nn.Module, batch: dict[str, torch.Tensor], sixteen_bi
         ):
             torch.func.functional_call(model, own, kwargs=inputs)
         return float(sum(storage.nbytes() for storage in kept.values()))
+
+
+def rough_minutes(
+    parameters: float, examples: int, tokens: float, epochs: int, dev_examples: int
+) -> float:
+    """Minutes on a T4 by arithmetic alone, before anything is loaded: right to a factor of two.
+
+    A token costs 2·N operations in the forward pass of a PLM of N parameters, and as many on the
+    way back while it is frozen (no gradients of weights); scoring dev costs the first half only.
+
+    Args:
+        parameters: N.
+        examples, tokens: of the training data, and how long they are on average.
+        dev_examples: scored after each epoch.
+    """
+    per_epoch = 4 * parameters * examples * tokens + 2 * parameters * dev_examples * tokens
+    return epochs * per_epoch / T4_FLOPS / 60
 
 
 def _batches(data: Prepared, settings: Any, tokenizer: Any) -> list[dict[str, torch.Tensor]]:

@@ -26,6 +26,7 @@ nor torch.
     adapter_columns     where adapters stand in a layer
     token_shifts        AdapterBias's scalar per token
     budget      the calculator: what a method trains and takes on a PLM of any size
+    difference  what a difference to a published score is worth
     published   published tables, from the recipes' data
     vectors     trained vectors among the words: which are near, where they went
     exit_widgets        early exit: the threshold, and who leaves where
@@ -86,6 +87,7 @@ _HOMES = {
     "vector_map": "vectors",
     "vector_playground": "vectors",
     "published_table": "published",
+    "difference_playground": "difference",
 }
 _MODULES = (
     "plots",
@@ -115,6 +117,7 @@ _MODULES = (
     "vectors",
     "budget",
     "published",
+    "difference",
     "exercises",
 )
 

@@ -317,6 +317,7 @@ print("the PLM is the same as before:", torch.equal(before, after))
 # | [**11** soft prompts](11_soft_prompts.ipynb) | may a prompt be no words at all? | train vectors, look for their words, serve many tasks at once |
 # | [**12** smaller and faster](12_smaller_and_faster.ipynb) | what makes the PLM itself cheap? | distil, prune, share layers, leave early |
 # | [**13** which method when](13_which_method_when.ipynb) | which of them for my case? | compute budgets, compare fairly, choose |
+# | [**14** the homework on Colab](14_homework_on_colab.ipynb) | and with a real PLM? | estimate, run, resume, compare, hand in |
 #
 # Notebooks stand alone: open any of them, run it from the top. All follow the same manners. Prose
 # comes first, then a cell of a few lines. **What do you expect?** asks you to commit to a guess
