@@ -254,6 +254,7 @@ def usual_rate(plm: str, method: Any) -> float:
     from course_utils.settings import default_learning_rate
     from course_utils.tuning import attach, method_named
 
-    model, tokenizer = load_plm(plm)
+    # with a new head, since training nothing else is a method, too
+    model, tokenizer = load_plm(plm, head="classifier", num_labels=2)
     method = method_named(method) if isinstance(method, str) else method
     return default_learning_rate(attach(model, method, tokenizer=tokenizer))

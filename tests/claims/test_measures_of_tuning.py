@@ -7,8 +7,9 @@ from told_claims import told_claim
 
 from course_utils.claims.bench import Bench
 from course_utils.claims.claim import CAUSAL, Cell, Scale
-from course_utils.claims.measures import FineTuned, OnSplit
+from course_utils.claims.measures import FineTuned, OnSplit, usual_rate
 from course_utils.claims.running import run_claims
+from course_utils.claims.tuning import few_parameters_suffice
 from course_utils.claims.tuning.exits_trained_together import LayersSaved
 from course_utils.claims.tuning.many_tasks_one_plm import Storage
 from course_utils.claims.tuning.merged_lora_is_free import AnswerTime
@@ -113,3 +114,8 @@ def test_layers_saved_is_the_chosen_rule_on_test(bench):
     assert 0 <= record.score < 1
     assert record.n == SMALL.tests
     assert (record.notes["found"] == "all layers") == (record.score == 0)
+
+
+@pytest.mark.parametrize("method", sorted(few_parameters_suffice.METHODS.values()))
+def test_every_method_of_the_course_has_a_rate_to_start_from(method):
+    assert 1e-6 < usual_rate("pocket-bert-tiny", method) < 1
