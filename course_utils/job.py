@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.errors import CourseError
-from course_utils.records import RunRecord, main_process
+from course_utils.records import RunRecord, main_process, processes
 from course_utils.tasks import Task, load_task
 
 HEADS = {
@@ -55,7 +55,8 @@ class Plan:
         ]
         if self.trainable:
             lines.append(
-                f"Training  {s.steps:,} updates of {s.batch_size * s.accumulation} examples, "
+                f"Training  {s.steps:,} updates of {s.batch_size * s.accumulation * processes()} "
+                "examples, "
                 f"learning rate {s.learning_rate:g}, dev scored every {s.evaluate_every}; "
                 f"seeds {', '.join(map(str, self.seeds))}"
             )
@@ -233,7 +234,7 @@ class Job:
         if self.method is None:
             trainable = 0
         else:
-            settings = settings.filled(model, len(task.split("train")))
+            settings = settings.filled(model, len(task.split("train")), processes())
         return Plan(
             plm=plm_name(model),
             total=total,

@@ -163,6 +163,11 @@ def main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def processes() -> int:
+    """How many processes train together; 1 but for `accelerate launch` and torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def versions() -> dict[str, str]:
     """Versions of the packages a result depends on."""
     found = {}

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import datetime
 import gc
-import os
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -48,7 +47,7 @@ from course_utils.model_facts import (
     plm_name,
     with_prompt,
 )
-from course_utils.records import RunRecord, read_json, versions, write_json
+from course_utils.records import RunRecord, processes, read_json, versions, write_json
 from course_utils.settings import (
     DECAY,
     TrainSettings,
@@ -148,10 +147,9 @@ class _Run:
     ) -> None:
         self.model, self.task, self.tokenizer = model, task, tokenizer
         self.data, self.dev, self.folder = data, dev, folder
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
         count = len(data.encoded.features)
-        self.settings = settings.filled(model, count, processes)
-        self.per_epoch = updates_per_epoch(settings, count, processes)
+        self.settings = settings.filled(model, count, processes())
+        self.per_epoch = updates_per_epoch(settings, count, processes())
         self.plm = plm or plm_name(model)
         self.trainable, self.total = count_parameters(model)
 
