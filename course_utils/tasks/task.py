@@ -259,6 +259,9 @@ class Task:
             lines.append(f"Labels: {', '.join(self.labels)}")
         sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in self.splits.items())
         lines.append(f"Examples: {sizes}")
+        if self.source:
+            at = f" at {self.revision}" if self.revision else ""
+            lines.append(f"From: {self.source}{at}")
         split = self.evaluation_split
         if split in self.splits:
             lines.append(
