@@ -128,3 +128,40 @@ def test_every_notebook_begins_with_this_cell(text):
 
 def test_there_are_notebooks_to_check():
     assert TEXTS
+
+
+def colab_with_a_drive(monkeypatch, tmp_path, mount):
+    google, package, drive = (types.ModuleType(n) for n in ("google", "google.colab", "drive"))
+    drive.mount = mount
+    package.drive = drive
+    google.colab = package
+    monkeypatch.setitem(sys.modules, "google", google)
+    monkeypatch.setitem(sys.modules, "google.colab", package)
+    monkeypatch.setattr(colab, "DRIVE", tmp_path / "drive")
+
+
+def test_results_lie_in_the_drive_on_colab(monkeypatch, tmp_path):
+    mounted = []
+    colab_with_a_drive(monkeypatch, tmp_path, mounted.append)
+    folder = colab.results_folder("hw")
+    assert mounted == [str(tmp_path / "drive")]
+    assert folder == tmp_path / "drive" / "MyDrive" / "hw"
+    assert folder.is_dir()
+
+
+def test_a_drive_that_is_refused_names_the_other_way(monkeypatch, tmp_path):
+    def refuse(_):
+        raise ValueError("mount failed")
+
+    colab_with_a_drive(monkeypatch, tmp_path, refuse)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CourseError, match="not connected .mount failed.. .* drive=False"):
+        colab.results_folder("hw")
+    assert colab.results_folder("hw", drive=False) == Path("hw")
+    assert (tmp_path / "hw").is_dir()
+
+
+def test_elsewhere_results_lie_beside_the_notebook(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert colab.results_folder("results") == Path("results")
+    assert (tmp_path / "results").is_dir()
