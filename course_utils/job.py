@@ -298,6 +298,8 @@ class Job:
             notes["pretrained"] = False
         if self.shots is not None:
             notes["shots"] = self.shots
+        if self.task.layout:
+            notes["layout"] = self.task.layout
         if self.prompt is not None:
             notes["template"] = str(getattr(self.prompt[0], "text", self.prompt[0]))
         return replace(record, notes=notes)

@@ -57,6 +57,7 @@ class Task:
             example out; for generation the text that comes before the target.
         wording: column -> {value: word}, said in `segments` instead of the raw value.
         layouts: name -> segments: the ways to lay an example out, where there are several.
+        layout: the name of the one chosen by `laid_out`; "" is the task's usual one.
         also: further metrics that are reported beside the main one.
         absent: split that could be there -> why it is not, for who asks for it.
         source, revision: where the data come from (never a path of this machine).
@@ -78,6 +79,7 @@ class Task:
     segments: tuple[str, ...] = ()
     wording: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     layouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    layout: str = ""
     also: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict, repr=False)
     source: str = ""
@@ -160,7 +162,7 @@ class Task:
         """The same task with its examples laid out in another of its ways (see `layouts`)."""
         if layout not in self.layouts:
             raise unknown_name(f"layout of task {self.name!r}", layout, self.layouts or ("none",))
-        return replace(self, segments=self.layouts[layout])
+        return replace(self, segments=self.layouts[layout], layout=layout)
 
     def with_selection(self, share: float = 0.1, seed: int = 0) -> Task:
         """The same task with a part of "train" set aside as "selection", to choose epochs on.

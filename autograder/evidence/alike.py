@@ -1,0 +1,41 @@
+"""Submissions that share an adapter or predictions: for a person to look at, never a verdict.
+
+Two students with the same seed, settings and machine can come to the same predictions honestly, on
+a small dev set the more easily; the same adapter, bit for bit, hardly.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from autograder.evidence.recompute import Evidence
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Runs of several students with the same file."""
+
+    what: str
+    students: tuple[str, ...]
+    runs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"the same {self.what}: {', '.join(self.students)} ({', '.join(self.runs)})"
+
+
+def alike(evidence: Mapping[str, Iterable[Evidence]]) -> list[Alike]:
+    """Student -> evidence of the runs, compared between students; adapters come first."""
+    found: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+    for student, runs in evidence.items():
+        for run in runs:
+            for what, digest in run.digests.items():
+                found[what, digest].add((student, run.name))
+    flagged = []
+    for (what, _), owners in sorted(found.items()):
+        students = tuple(sorted({student for student, _ in owners}))
+        if len(students) > 1:
+            runs = tuple(sorted({run for _, run in owners}))
+            flagged.append(Alike(what, students, runs))
+    return flagged

@@ -1,0 +1,144 @@
+"""A packed homework (`course_utils.submit`), read by somebody who does not trust it."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from course_utils.errors import CourseError
+from course_utils.show.memory import readable
+
+MOST_FILES = 400
+MOST_BYTES = {  # of one file, unpacked
+    "notebook.ipynb": 20_000_000,
+    "manifest.json": 1_000_000,
+    "record.json": 2_000_000,
+    "predictions.jsonl": 50_000_000,
+    "method.json": 1_000_000,
+    "adapter.safetensors": 200_000_000,
+}
+MOST_IN_ALL = 500_000_000
+_RUN = re.compile(
+    r"runs/(?P<run>[A-Za-z0-9_.-]{1,120})/"
+    r"(?P<file>record\.json|predictions\.jsonl|adapter/method\.json|adapter/adapter\.safetensors)"
+)
+
+
+@dataclass
+class PackedRun:
+    """The files of one run, as bytes; None where one is missing."""
+
+    name: str
+    record: bytes | None = None
+    predictions: bytes | None = None
+    method: bytes | None = None
+    tensors: bytes | None = None
+
+
+@dataclass
+class Packed:
+    """What a zip holds.
+
+    Attributes:
+        notebook: the notebook's bytes, None where there is none.
+        runs: name -> its files.
+        notes: what was left out, in sentences.
+    """
+
+    notebook: bytes | None = None
+    runs: dict[str, PackedRun] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_packed(path: Path, limit: int = MOST_IN_ALL) -> Packed:
+    """The known files of a zip; others are left out and noted.
+
+    Nothing is written to disk. Sizes are checked while unpacking, not believed from the directory.
+
+    Raises:
+        CourseError: no zip, or one with too many or too large files, links, two files of one
+            name, or encrypted ones.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as broken:
+        raise CourseError(f"{path.name} is no zip: {broken}.") from broken
+    with archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        if len(entries) > MOST_FILES:
+            raise CourseError(f"{path.name} holds {len(entries)} files; {MOST_FILES} are allowed.")
+        names = [entry.filename for entry in entries]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise CourseError(f"{path.name} holds {doubled[0]!r} twice.")
+        found, left = Packed(), limit
+        for entry in entries:
+            left -= _take(archive, entry, path.name, left, found)
+    return found
+
+
+def _take(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, zip_name: str, left: int, found: Packed
+) -> int:
+    """Puts one file where it belongs; its size."""
+    name = entry.filename
+    run = _RUN.fullmatch(name)
+    kind = run["file"].rsplit("/", 1)[-1] if run else name
+    if not run and name not in ("notebook.ipynb", "manifest.json"):
+        found.notes.append(f"{name!r} is none of the homework's files and was left out")
+        return 0
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise CourseError(f"{zip_name}: {name!r} is a link.")
+    if entry.flag_bits & 1:
+        raise CourseError(f"{zip_name}: {name!r} is encrypted.")
+    most = min(MOST_BYTES[kind], left)
+    try:
+        with archive.open(entry) as file:
+            data = file.read(most + 1)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as broken:
+        raise CourseError(f"{zip_name}: {name!r} can't be unpacked: {broken}.") from broken
+    if len(data) > most:
+        raise CourseError(f"{zip_name}: {name!r} is larger than {readable(most)}.")
+    if run:
+        one = found.runs.setdefault(run["run"], PackedRun(run["run"]))
+        field_of = {
+            "record.json": "record",
+            "predictions.jsonl": "predictions",
+            "method.json": "method",
+            "adapter.safetensors": "tensors",
+        }
+        setattr(one, field_of[kind], data)
+    elif kind == "notebook.ipynb":
+        found.notebook = data
+    return len(data)
+
+
+def parsed(data: bytes, what: str) -> dict[str, Any]:
+    """A JSON object from bytes; no doubled keys, no NaN.
+
+    Raises:
+        CourseError: anything else.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a key stands twice")
+        return dict(pairs)
+
+    def refused(text: str) -> Any:
+        raise ValueError(f"{text} is no number")
+
+    try:
+        found = json.loads(data.decode("utf-8"), object_pairs_hook=once, parse_constant=refused)
+    except (ValueError, RecursionError) as broken:
+        raise CourseError(f"{what}: broken JSON ({broken}).") from broken
+    if not isinstance(found, Mapping):
+        raise CourseError(f"{what}: expected a JSON object.")
+    return dict(found)
