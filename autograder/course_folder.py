@@ -10,6 +10,7 @@
       results/             one small file per submission: status, checks, reason
       gradebook.db         nbgrader's database
       roster.csv           who is in the class (optional)
+      policy.toml          deadlines, lateness, what counts (optional)
 
 It is made where the user says, never inside the package, and may be deleted at any time: all
 of it but `submitted/` and the gradebook can be made again.
@@ -34,6 +35,8 @@ from autograder.nbgrader_config import CONFIG_FILE, configure, prepare_environme
 from autograder.paired import source_folder
 from course_utils.errors import CourseError
 
+POLICY = "policy.toml"
+
 #: the columns of roster.csv that go into the gradebook; others are left alone
 ROSTER_COLUMNS = ("student_id", "first_name", "last_name", "email")
 
@@ -51,6 +54,10 @@ class CourseFolder:
     @property
     def roster_file(self) -> Path:
         return self.root / "roster.csv"
+
+    @property
+    def policy_file(self) -> Path:
+        return self.root / POLICY
 
     def notebook_name(self, assignment: str) -> str:
         """The file name of the assignment's notebook, as it was released."""

@@ -19,9 +19,11 @@ import nbformat
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from autograder.course_folder import CourseFolder, add_roster, open_course
+from autograder.course_folder import CourseFolder, add_roster, open_course, read_roster
 from autograder.execution import RUN_SECONDS, Runner, Stopped
 from autograder.intake import Intake, take_in
+from autograder.late import check_groups
+from autograder.policy import read_policy
 from autograder.release import release
 from autograder.results import Result, load_result, save_result
 from autograder.scores import read_scores
@@ -74,6 +76,8 @@ def grade(
         release(assignment, course.root, assignments_dir=assignments_dir, run=False)
     roster = roster or (course.roster_file if course.roster_file.exists() else None)
     on_roster = add_roster(course, roster) if roster else []
+    if roster and course.policy_file.is_file():
+        check_groups(read_policy(course.policy_file), assignment, read_roster(course.roster_file))
     handed_in = _handed_in(course, assignment, submissions)
     chosen = _choose(students, on_roster, handed_in)
     grader = _Grader(course, assignment, handed_in, set(on_roster), regrade)

@@ -40,8 +40,9 @@ def configure(config: Config, root: Path | str) -> Config:
     """Fill in `config` for the course folder `root`; returns it.
 
     Differences from stock nbgrader: what a cell prints to stderr does not count as an error,
-    training cells are skipped and no others, feedback does not show hidden tests, the export
-    quotes, and a busy machine gets more time before a slow kernel counts as a dead one.
+    training cells are skipped and no others, feedback does not show hidden tests, lateness goes
+    by the course's policy, the export quotes, and a busy machine gets more time before a slow
+    kernel counts as a dead one.
     """
     from nbconvert.preprocessors import ClearMetadataPreprocessor
     from nbgrader import preprocessors as stock
@@ -78,6 +79,7 @@ def configure(config: Config, root: Path | str) -> Config:
         "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
     ]
     config.ExportApp.plugin_class = "autograder.export.QuotedCsv"
+    config.AssignLatePenalties.plugin_class = "autograder.late.GroupDeadlines"
     return config
 
 

@@ -7,6 +7,8 @@ no other error.
 
 from __future__ import annotations
 
+import datetime
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,8 +17,16 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from autograder.course_folder import CourseFolder, add_source, open_course, why_nbgrader_failed
+from autograder.course_folder import (
+    POLICY,
+    CourseFolder,
+    add_source,
+    open_course,
+    why_nbgrader_failed,
+)
 from autograder.nbgrader_config import LOCKED_SECONDS
+from autograder.paired import assignments_folder
+from autograder.policy import read_policy
 from course_utils.errors import CourseError
 
 #: the regions that students must not see, by nbgrader's markers
@@ -45,9 +55,11 @@ def release(
         The released notebook.
 
     Raises:
-        CourseError: there is no such assignment, nbgrader refuses it, or a promise is broken.
+        CourseError: there is no such assignment, the policy is wrong, nbgrader refuses it, or a
+            promise is broken.
     """
     course = open_course(course_dir)
+    add_policy(course, assignments_dir)
     source = add_source(course, assignment, assignments_dir)
     outcome = course.nbgrader().generate_assignment(assignment, force=True)
     if not outcome["success"]:
@@ -64,7 +76,29 @@ def release(
     if problems:
         _take_back(course, assignment)
         raise CourseError(f"{assignment!r} was not released: " + "; ".join(problems))
+    _set_deadline(course, assignment)
     return released
+
+
+def add_policy(course: CourseFolder, assignments_dir: Path | str | None = None) -> None:
+    """Puts the course's policy into the folder, unless it has one; a wrong one is refused."""
+    shipped = assignments_folder(assignments_dir) / POLICY
+    if not course.policy_file.exists() and shipped.is_file():
+        shutil.copyfile(shipped, course.policy_file)
+    if course.policy_file.is_file():
+        read_policy(course.policy_file)
+
+
+def _set_deadline(course: CourseFolder, assignment: str) -> None:
+    """Tells nbgrader the earliest deadline, so that it asks about everybody who is later."""
+    if not course.policy_file.is_file():
+        return
+    due = read_policy(course.policy_file).earliest(assignment)
+    if due is None:
+        return
+    in_utc = due.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(sep=" ")
+    with course.gradebook() as gradebook:
+        gradebook.update_or_create_assignment(assignment, duedate=in_utc)
 
 
 def hidden_lines(notebook: NotebookNode) -> set[str]:

@@ -66,7 +66,7 @@ def main(path: str, owner: int) -> None:
             elif key.fileobj is wake:
                 with contextlib.suppress(BlockingIOError):
                     wake.recv(4096)
-            elif key.data in kernels and not key.fileobj.recv(1):  # the client is gone
+            elif key.data in kernels and _gone(key.fileobj):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(key.data, signal.SIGKILL)
                 watched.unregister(key.fileobj)
@@ -86,6 +86,13 @@ def _received(link: socket.socket) -> tuple[dict, list[int]]:
     while not data.endswith(b"\n"):
         data += link.recv(1 << 20)
     return json.loads(data), files
+
+
+def _gone(client: socket.socket) -> bool:
+    try:
+        return not client.recv(1)
+    except ConnectionResetError:  # killed before it had read what it was sent
+        return True
 
 
 def _forget(*opened: socket.socket | selectors.BaseSelector) -> None:

@@ -1,0 +1,89 @@
+"""Lateness in the gradebook: by the group's own deadline, the same for nbgrader and for us."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+import tiny_homework as tiny
+
+from autograder.export import gradebook_rows
+from autograder.grade import grade
+from autograder.late import group_of
+from autograder.release import release
+from course_utils.errors import CourseError
+
+POLICY = """
+[late]
+percent_per_day = 25
+
+[[deadline]]
+assignments = ["tiny"]
+groups = ["5"]
+due = 2026-10-30T23:59:00
+timezone = "Asia/Taipei"
+
+[[deadline]]
+assignments = ["tiny"]
+groups = ["1"]
+due = 2026-11-06T23:59:00
+timezone = "Asia/Taipei"
+"""
+ROSTER = "student_id,group\nann,5\nben,1\ncid,5\n"
+
+
+@pytest.fixture
+def course(tmp_path):
+    """Released with the policy; four points to earn."""
+    folder = tiny.write_assignment(tmp_path / "assignments", tiny.notebook())
+    (folder / "policy.toml").write_text(POLICY)
+    release("tiny", tmp_path / "course", assignments_dir=folder, run=False)
+    (tmp_path / "roster.csv").write_text(ROSTER)
+    return tmp_path
+
+
+def test_each_group_by_its_own_deadline(course, hand_in):
+    times = {"ann": "2026-11-01 12:00:00 Asia/Taipei", "ben": "2026-11-01 12:00:00 Asia/Taipei",
+             "cid": "2026-10-30 23:58:00 Asia/Taipei"}  # fmt: skip
+    for student, stamp in times.items():
+        folder = hand_in(student, **tiny.SOLUTIONS)
+        (folder / student / "timestamp.txt").write_text(stamp)
+    grade("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+    from autograder.course_folder import open_course
+
+    with open_course(course / "course").gradebook() as gradebook:
+        rows = {row["student_id"]: row for row in gradebook_rows(gradebook)}
+    taken = {student: row["late_submission_penalty"] for student, row in rows.items()}
+    assert taken == {"ann": 2.0, "ben": 0.0, "cid": 0.0}, "two days begun, 25 % each, of 4 points"
+    assert rows["ann"]["score"] == 2.0
+
+
+def test_a_student_without_a_deadline_is_found_before_anything_is_graded(course, hand_in):
+    folder = hand_in("dan", **tiny.SOLUTIONS)
+    (course / "roster.csv").write_text(ROSTER + "dan,9\n")
+    with pytest.raises(CourseError, match="dan is in group '9', for which the policy sets no"):
+        grade("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+    assert not list((course / "course" / "autograded").iterdir())
+
+
+def test_an_extension_for_nobody(course, hand_in):
+    folder = hand_in("ann", **tiny.SOLUTIONS)
+    with (course / "course" / "policy.toml").open("a") as file:
+        file.write('\n[[extension]]\nstudent = "an"\nassignments = ["tiny"]\ndays = 1\n')
+    with pytest.raises(CourseError, match="more time to 'an', who is not on the roster"):
+        grade("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+
+
+def test_a_wrong_policy_stops_the_release(tmp_path):
+    folder = tiny.write_assignment(tmp_path / "assignments", tiny.notebook())
+    (folder / "policy.toml").write_text("latte = 1\n")
+    with pytest.raises(CourseError, match=r"policy\.toml, line 1: latte is unknown"):
+        release("tiny", tmp_path / "course", assignments_dir=folder, run=False)
+
+
+def test_the_group_is_that_of_the_roster(tmp_path):
+    assert group_of("ann", tmp_path) == ""
+    with (tmp_path / "roster.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["student_id", "group"], ["ann", " 5 "]])
+    assert group_of("ann", tmp_path) == "5"
+    assert group_of("bob", tmp_path) == ""
