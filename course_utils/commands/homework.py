@@ -26,6 +26,7 @@ HERE = Path("course-run")
 def add_to(app: typer.Typer) -> None:
     """Put these commands on the page."""
     app.command("release", rich_help_panel=PANEL)(release)
+    app.command("bundle", rich_help_panel=PANEL)(bundle)
     app.command("sample-class", rich_help_panel=PANEL)(sample_class)
     app.command("grade", rich_help_panel=PANEL)(grade)
     app.command("feedback", rich_help_panel=PANEL)(feedback)
@@ -55,6 +56,22 @@ def release(
     with console.status("building the students' version, and running it once ..."):
         notebook = build(assignment, course_dir, assignments_dir=assignments)
     print(f"Give this to the students: {notebook}")
+
+
+def bundle(
+    output: Annotated[Path, typer.Option(help="The zip to write.")] = Path("course-kit.zip"),
+    homework: Annotated[
+        list[str] | None, typer.Option(help="Homework to put in; repeatable. All if not given.")
+    ] = None,
+    assignments: AssignmentsDir = None,
+) -> None:
+    """Make what students get: notebooks, library, pocket models, released homework."""
+    _need_nbgrader()
+    from autograder.bundle import bundle as make
+
+    with Console().status("releasing the homework, packing ..."):
+        made = make(output, homework, assignments_dir=assignments)
+    print(f"Give this to the students: {made} ({made.stat().st_size / 1e6:.0f} MB)")
 
 
 def sample_class(
