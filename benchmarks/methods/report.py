@@ -28,7 +28,7 @@ WHY = """## Where this kit takes more, and why
 
 def verdict(row: dict) -> str:
     """ "less", "more", or "tie" where the range of the ratio holds 1 (a file's: nearly so)."""
-    if row["measure"] == "file size" and abs(row["ratio"] - 1) <= SAME:
+    if row.get("measure") == "file size" and abs(row["ratio"] - 1) <= SAME:
         return "tie"
     if row["low"] <= 1 <= row["high"]:
         return "tie"

@@ -76,3 +76,9 @@ def test_unequal_pairs_are_not_compared(monkeypatch):
     monkeypatch.setattr(compare, "load", lambda name: (small(), {}))
     with pytest.raises(SystemExit, match="nothing is compared"):
         compare.compared("bert-base", "LoRA", 1)
+
+
+@pytest.mark.parametrize(("ratio", "said"), [(1.01, "tie"), (0.99, "tie"), (1.05, "more")])
+def test_files_of_nearly_the_same_size_are_a_tie(ratio, said):
+    row = {"measure": "file size", "ratio": ratio, "low": ratio, "high": ratio}
+    assert report.verdict(row) == said
