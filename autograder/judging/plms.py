@@ -1,0 +1,40 @@
+"""Small PLMs with random weights, the same on both sides of the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import transformers as hf
+
+FAMILIES = {
+    "bert": (hf.BertConfig, hf.BertForMaskedLM),
+    "roberta": (hf.RobertaConfig, hf.RobertaForMaskedLM),
+    "bert-classifier": (hf.BertConfig, hf.BertForSequenceClassification),
+    "roberta-classifier": (hf.RobertaConfig, hf.RobertaForSequenceClassification),
+    "gpt2": (hf.GPT2Config, hf.GPT2LMHeadModel),
+}
+SIZES = {
+    "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "intermediate_size": 32, "max_position_embeddings": 64,
+}  # fmt: skip
+GPT2_NAMES = {
+    "hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head",
+    "intermediate_size": "n_inner", "max_position_embeddings": "n_positions",
+}  # fmt: skip
+
+
+def small_plm(
+    family: str, sizes: Mapping[str, int] | None = None, seed: int = 0
+) -> hf.PreTrainedModel:
+    """A PLM of a family of FAMILIES in evaluation mode; the global generator stays as it is."""
+    config, model = FAMILIES[family]
+    settings = SIZES | dict(sizes or {})
+    if family == "gpt2":
+        settings = {GPT2_NAMES.get(name, name): value for name, value in settings.items()}
+    state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        return model(config(**settings)).eval()
+    finally:
+        torch.set_rng_state(state)

@@ -1,0 +1,105 @@
+"""A worker as a child process, without a sandbox: for our own tests and instructors' versions."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from autograder.judging.student import Lost
+from autograder.judging.wire import HEAD, WireError, lengths
+
+
+class ProcessConnection:
+    """A worker started by `python -m autograder.judging.worker`, with pipes of its own.
+
+    Args:
+        folder: where its code runs.
+        environment: what it sees of the environment; nothing of ours when None.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        their_read, self._write = os.pipe()
+        self._read, their_write = os.pipe()
+        command = [
+            sys.executable,
+            "-m",
+            "autograder.judging.worker",
+            str(their_read),
+            str(their_write),
+        ]
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=dict(environment or os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(their_read, their_write),
+            start_new_session=True,
+        )
+        os.close(their_read)
+        os.close(their_write)
+
+    def ask(self, message: bytes, seconds: float) -> tuple[bytes, bytes]:
+        """Sends a message, and waits for the answer until the deadline."""
+        deadline = time.monotonic() + seconds
+        try:
+            self._send(message, deadline)
+            head = self._receive(HEAD.size, deadline)
+            page, tensors = lengths(head)
+            return self._receive(page, deadline), self._receive(tensors, deadline)
+        except WireError as broken:
+            self.close()
+            raise Lost(f"the worker breaks the rules: {broken}", "crashed") from broken
+        except Lost:
+            self.close()
+            raise
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        os.set_blocking(self._write, False)
+        view = memoryview(data)
+        while view:
+            _, ready, _ = select.select([], [self._write], [], self._left(deadline))
+            if not ready:
+                raise Lost("the worker does not listen.", "timeout")
+            try:
+                view = view[os.write(self._write, view) :]
+            except BrokenPipeError:
+                raise Lost("the worker has ended.", "crashed") from None
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        found = bytearray()
+        while len(found) < size:
+            ready, _, _ = select.select([self._read], [], [], self._left(deadline))
+            if not ready:
+                raise Lost("the worker took too long.", "timeout")
+            part = os.read(self._read, min(1 << 20, size - len(found)))
+            if not part:
+                raise Lost("the worker has ended.", "crashed")
+            found += part
+        return bytes(found)
+
+    @staticmethod
+    def _left(deadline: float) -> float:
+        return max(0.0, deadline - time.monotonic())
+
+    def close(self) -> None:
+        """Ends the worker and everything in its process group."""
+        if self.process.poll() is None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                self.process.kill()
+        self.process.wait()
+        for file in (self._read, self._write):
+            try:
+                os.close(file)
+            except OSError:
+                continue
+        self._read = self._write = -1

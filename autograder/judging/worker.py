@@ -1,0 +1,193 @@
+"""Runs a student's cells and answers the judge's calls. One process per submission, in the sandbox.
+
+python -m autograder.judging.worker READ WRITE     file descriptors of the two directions
+
+Requests are dicts with "op" and "turn"; an answer repeats the turn and has either "value" or
+"error" (class and message of what was raised). Nothing here is trusted by the judge: the student's
+code shares this process and may have changed any of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import Any
+
+MOST_SAID = 10_000  # characters of a cell's output that are passed on
+MOST_MESSAGE = 500  # of an exception
+
+
+class Worker:
+    """The student's namespace, and the objects the judge holds by number."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"__name__": "__main__"}
+        self.objects: list[Any] = []
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request; what the student's code raises becomes an error."""
+        turn = request.get("turn")
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                value = getattr(self, "op_" + request["op"])(**request.get("with", {}))
+            return {"turn": turn, "value": value, "said": said.getvalue()[-MOST_SAID:]}
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:
+            message = _message(raised)
+            error = {"class": _class(raised), "message": message}
+            return {"turn": turn, "error": error, "said": said.getvalue()[-MOST_SAID:]}
+
+    # What the judge may ask for.
+
+    def op_run(self, source: str, name: str) -> None:
+        """Run a cell."""
+        exec(compile(source, f"<{name}>", "exec"), self.names)
+
+    def op_has(self, name: str) -> bool:
+        return name in self.names
+
+    def op_call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call something of the student's namespace."""
+        return self.names[name](*args, **kwargs)
+
+    def op_method(self, of: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call an object, or a method of it."""
+        target = of if name == "__call__" else getattr(of, name)
+        return target(*args, **kwargs)
+
+    def op_get(self, of: Any, name: str) -> Any:
+        """An attribute, by a path of names."""
+        for part in name.split("."):
+            of = getattr(of, part)
+        return of
+
+    def op_parameters(self, of: Any) -> dict[str, Any]:
+        """name -> (value, whether it is trained) of a module's parameters."""
+        return {name: (p, bool(p.requires_grad)) for name, p in of.named_parameters()}
+
+    def op_put(self, of: Any, values: dict[str, Any]) -> None:
+        """Write values into a module's parameters."""
+        import torch
+
+        own = dict(of.named_parameters())
+        with torch.no_grad():
+            for name, value in values.items():
+                own[name].copy_(value)
+
+    def op_train(self, of: Any, mode: bool) -> None:
+        of.train(mode)
+
+    def op_gradients(
+        self,
+        of: Any,
+        name: str | None,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        weights: Any,
+        inputs: list[int],
+        parameters: Any,
+    ) -> dict[str, Any]:
+        """Gradients of the sum of output · weights.
+
+        Args:
+            of, name: an object and its method; or of None and a function's name.
+            inputs: which positional arguments to differentiate by.
+            parameters: the module whose parameters to differentiate by, or None.
+        """
+        import torch
+
+        args = list(args)
+        for place in inputs:
+            args[place] = args[place].detach().clone().requires_grad_(True)
+        if of is None:
+            output = self.names[name](*args, **kwargs)
+        else:
+            output = (of if name == "__call__" else getattr(of, name))(*args, **kwargs)
+        wanted = {f"input {place}": args[place] for place in inputs}
+        if parameters is not None:
+            wanted |= {n: p for n, p in parameters.named_parameters() if p.requires_grad}
+        found = torch.autograd.grad(
+            (output * weights).sum(), list(wanted.values()), allow_unused=True
+        )
+        return dict(zip(wanted, found, strict=True)) | {"output": output}
+
+    def op_plm(self, family: str, sizes: dict[str, int], seed: int) -> Any:
+        """A small PLM with random weights: the judge makes the same one on its side."""
+        from autograder.judging.plms import small_plm
+
+        return small_plm(family, sizes, seed)
+
+    def op_forget(self) -> None:
+        """Let go of all objects held by number."""
+        self.objects.clear()
+
+    # Objects by number.
+
+    def number_of(self, value: Any) -> Any:
+        from autograder.judging.wire import Remote
+
+        self.objects.append(value)
+        return Remote(len(self.objects) - 1, _class(value, of_a_value=True))
+
+    def object_of(self, remote: Any) -> Any:
+        if not 0 <= remote.number < len(self.objects):
+            raise LookupError(f"no object {remote.number}")
+        return self.objects[remote.number]
+
+
+def _class(value: Any, of_a_value: bool = False) -> str:
+    kind = type(value)
+    return kind.__name__ if not of_a_value else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(raised: BaseException) -> str:
+    try:
+        return str(raised)[:MOST_MESSAGE]
+    except BaseException:
+        return "(its message can't be shown)"
+
+
+def serve(reads: int, writes: int) -> None:
+    """Answers requests until the judge hangs up."""
+    from autograder.judging.wire import HEAD, WireError, decode, encode, lengths
+
+    worker = Worker()
+    while True:
+        head = _exactly(reads, HEAD.size)
+        if head is None:
+            return
+        page, tensors = lengths(head)
+        body = _exactly(reads, page), _exactly(reads, tensors)
+        request = decode(*body, known=worker.object_of)
+        answer = worker.answer(request)
+        try:
+            message = encode(answer, worker.number_of)
+        except WireError as odd:
+            error = {"class": "WireError", "message": str(odd)}
+            message = encode({"turn": request.get("turn"), "error": error, "said": ""})
+        _write(writes, message)
+
+
+def _exactly(file: int, size: int) -> bytes | None:
+    """So many bytes; None where the other side has hung up."""
+    found = bytearray()
+    while len(found) < size:
+        part = os.read(file, min(1 << 20, size - len(found)))
+        if not part:
+            return None
+        found += part
+    return bytes(found)
+
+
+def _write(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))
