@@ -7,7 +7,7 @@
 
 A check asks the worker and compares with values of the judge's own, drawn anew for each run; it
 raises `Wrong` with words for the student and never with the hidden values themselves. Whatever ends
-the worker costs the check at hand: the next one gets a new worker, in which the cells have run again.
+the worker costs the check at hand: the next one gets a new worker, in which the cells ran again.
 """
 
 from __future__ import annotations

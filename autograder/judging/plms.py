@@ -18,6 +18,9 @@ SIZES = {
     "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
     "intermediate_size": 32, "max_position_embeddings": 64,
 }  # fmt: skip
+SPREAD = (
+    0.2  # of the weights: ten times the usual, so that every part of an input makes a difference
+)
 GPT2_NAMES = {
     "hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head",
     "intermediate_size": "n_inner", "max_position_embeddings": "n_positions",
@@ -35,6 +38,6 @@ def small_plm(
     state = torch.get_rng_state()
     torch.manual_seed(seed)
     try:
-        return model(config(**settings)).eval()
+        return model(config(**settings, initializer_range=SPREAD)).eval()
     finally:
         torch.set_rng_state(state)

@@ -103,6 +103,17 @@ class Student:
     make = call
     """Makes an object of a class of the student's; it stays there, a `Remote` stands for it."""
 
+    def watched(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, list[Any], bool]:
+        """Calls a function; (its value, the arguments afterwards, whether it gave one back)."""
+        found = self._value("watched", name=name, args=list(args), kwargs=kwargs)
+        if not isinstance(found, dict) or found.keys() != {"value", "args", "same"}:
+            raise Lost("the worker gave no arguments back when asked for them.", "crashed")
+        return found["value"], found["args"], found["same"] is True
+
+    def embedding(self, weights: torch.Tensor, trained: bool = True) -> Remote:
+        """An nn.Embedding at the worker with these rows."""
+        return self._value("embedding", weights=weights, trained=trained)
+
     def method(self, of: Remote, name: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of an object; "__call__" calls the object."""
         return self._value("method", of=of, name=name, args=list(args), kwargs=kwargs)

@@ -54,6 +54,17 @@ class Worker:
         """Call something of the student's namespace."""
         return self.names[name](*args, **kwargs)
 
+    def op_watched(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call something of the student's, and give the arguments back as they are afterwards."""
+        value = self.names[name](*args, **kwargs)
+        return {"value": value, "args": args, "same": any(value is given for given in args)}
+
+    def op_embedding(self, weights: Any, trained: bool) -> Any:
+        """An nn.Embedding with these rows."""
+        import torch
+
+        return torch.nn.Embedding.from_pretrained(weights.clone(), freeze=not trained)
+
     def op_method(self, of: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call an object, or a method of it."""
         target = of if name == "__call__" else getattr(of, name)

@@ -1,0 +1,21 @@
+"""The hidden checks of the homework, one module each: never in students' hands or at a worker."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from autograder.judging.judge import Checks
+from course_utils.errors import unknown_name
+
+HOMEWORK = ("hw_prompt",)
+
+
+def checks_of(homework: str) -> Checks:
+    """The checks of a homework.
+
+    Raises:
+        CourseError: there are none of that name.
+    """
+    if homework not in HOMEWORK:
+        raise unknown_name("homework with checks", homework, HOMEWORK)
+    return import_module(f"{__name__}.{homework}").check

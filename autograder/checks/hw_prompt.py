@@ -1,0 +1,381 @@
+"""Hidden checks of HW-Prompt, exercises 1 and 2: what docstrings promise, on values drawn anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from autograder.judging.judge import (
+    Checks,
+    Draw,
+    expect,
+    expect_refusal,
+    expect_tensor,
+    expect_value,
+)
+from autograder.judging.plms import small_plm
+from autograder.judging.student import Student
+
+check = Checks()
+PATTERN = "{premise} ? {mask} , {hypothesis}"
+WORDS = ("shop", "closed", "bread", "warm", "street", "river", "teacher", "late", "empty", "song")
+
+
+# --- 1a, the template -----------------------------------------------------------------------
+
+
+def text_of(draw: Draw, words: int) -> str:
+    return " ".join(draw.random.choice(WORDS) for _ in range(words))
+
+
+@check("writes both texts and the gap into the template", points=2, exercise="fill-template")
+def _fills(student: Student, draw: Draw) -> None:
+    premise, hypothesis = text_of(draw, 3), text_of(draw, 4)
+    got = student.call("fill_template", PATTERN, premise, hypothesis, "[MASK]")
+    expect_value("fill_template", got, f"{premise} ? [MASK] , {hypothesis}")
+
+
+@check("takes blanks and closing marks off the texts", points=1, exercise="fill-template")
+def _trims(student: Student, draw: Draw) -> None:
+    premise, hypothesis = text_of(draw, 2), text_of(draw, 3)
+    got = student.call("fill_template", PATTERN, f"  {premise} . ", f"{hypothesis} ?!", "<mask>")
+    expect_value("fill_template", got, f"{premise} ? <mask> , {hypothesis}")
+    inside = f"{premise} . {hypothesis}"
+    got = student.call("fill_template", "{mask} : {hypothesis}", "", f"{inside} .", "<mask>")
+    expect_value("fill_template, a full stop inside a text", got, f"<mask> : {inside}")
+
+
+@check("leaves braces and names of places in a text alone", points=1, exercise="fill-template")
+def _braces(student: Student, draw: Draw) -> None:
+    word = text_of(draw, 1)
+    odd = f"{word} {{mask}} {{hypothesis}} {{}}"
+    got = student.call("fill_template", PATTERN, odd, word, "[MASK]")
+    expect_value("fill_template with braces in a text", got, f"{odd} ? [MASK] , {word}")
+
+
+@check("refuses a template without a gap, or with two", points=2, exercise="fill-template")
+def _refuses(student: Student, draw: Draw) -> None:
+    for template in ("{premise} , {hypothesis}", "{mask} {premise} {mask}"):
+        expect_refusal(
+            f"fill_template with {template.count('{mask}')} gaps",
+            lambda template=template: student.call("fill_template", template, "a", "b", "[MASK]"),
+        )
+
+
+# --- 1b, scores -----------------------------------------------------------------------------
+
+
+def scores_of(logits: torch.Tensor, gaps: torch.Tensor, words: list[list[int]]) -> torch.Tensor:
+    """The reference: the mean logit of each label's words, at each text's gap."""
+    found = [[logits[b, gaps[b], ids].mean() for ids in words] for b in range(len(logits))]
+    return torch.stack([torch.stack(row) for row in found])
+
+
+def drawn_scores(draw: Draw, dtype: torch.dtype = torch.float32) -> tuple[Any, Any, Any]:
+    batch, tokens, size = draw.between(2, 5), draw.between(2, 7), draw.between(6, 11)
+    logits = draw.normal(batch, tokens, size, dtype=dtype)
+    words = [draw.random.sample(range(size), draw.between(1, 4)) for _ in range(draw.between(2, 4))]
+    return logits, draw.integers(0, tokens, batch), words
+
+
+@check("gives the mean logit of each label's words", points=3, exercise="label-scores")
+def _scores(student: Student, draw: Draw) -> None:
+    for _ in range(3):
+        logits, gaps, words = drawn_scores(draw)
+        got = student.call("label_scores", logits, gaps, words)
+        expect_tensor("label_scores", got, scores_of(logits, gaps, words))
+
+
+@check("works for one text, one token, one label", points=1, exercise="label-scores")
+def _one(student: Student, draw: Draw) -> None:
+    logits = draw.normal(1, 1, 5)
+    got = student.call("label_scores", logits, torch.tensor([0]), [[2]])
+    expect_tensor("label_scores of one text", got, logits[:, 0, 2:3])
+
+
+@check("keeps the dtype of the logits", points=1, exercise="label-scores")
+def _dtype(student: Student, draw: Draw) -> None:
+    for dtype in (torch.float64, torch.float16):
+        logits, gaps, words = drawn_scores(draw, dtype)
+        got = student.call("label_scores", logits, gaps, words)
+        expect_tensor(f"label_scores of {dtype}", got, scores_of(logits, gaps, words))
+
+
+@check("lets gradients flow back to the logits", points=2, exercise="label-scores")
+def _score_gradients(student: Student, draw: Draw) -> None:
+    logits, gaps, words = drawn_scores(draw)
+    weights = draw.normal(len(logits), len(words))
+    found = student.gradients(None, "label_scores", [logits, gaps, words], weights, inputs=[0])
+    exact = logits.clone().requires_grad_(True)
+    (scores_of(exact, gaps, words) * weights).sum().backward()
+    expect(found["input 0"] is not None, "label_scores: no gradient reaches the logits.")
+    expect_tensor("label_scores: the gradient of the logits", found["input 0"], exact.grad)
+
+
+@check("leaves logits and positions as they were", points=1, exercise="label-scores")
+def _scores_untouched(student: Student, draw: Draw) -> None:
+    logits, gaps, words = drawn_scores(draw)
+    got, after, _ = student.watched("label_scores", logits, gaps, words)
+    expect_tensor("label_scores", got, scores_of(logits, gaps, words))
+    expect(torch.equal(after[0], logits), "label_scores: the logits were changed.")
+    expect(torch.equal(after[1], gaps), "label_scores: the positions were changed.")
+
+
+# --- 1c, probabilities ----------------------------------------------------------------------
+
+
+@check("gives probabilities over the labels", points=2, exercise="label-probabilities")
+def _probabilities(student: Student, draw: Draw) -> None:
+    for _ in range(3):
+        scores = draw.normal(draw.between(2, 5), draw.between(2, 5))
+        got = student.call("label_probabilities", scores)
+        expect_tensor("label_probabilities", got, scores.softmax(-1))
+
+
+@check("divides the content-free probabilities out", points=2, exercise="label-probabilities")
+def _calibrated(student: Student, draw: Draw) -> None:
+    for _ in range(3):
+        labels = draw.between(2, 5)
+        scores, free = draw.normal(draw.between(2, 5), labels), 2 * draw.normal(labels)
+        ratio = scores.softmax(-1) / free.softmax(-1)
+        got = student.call("label_probabilities", scores, content_free=free)
+        what = "label_probabilities, calibrated"
+        expect_tensor(what, got, ratio / ratio.sum(-1, keepdim=True))
+
+
+@check("stands scores as large as 1000", points=1, exercise="label-probabilities")
+def _large(student: Student, draw: Draw) -> None:
+    scores = torch.tensor([[1000.0, 0.0], [-1000.0, -1000.0]])
+    got = student.call("label_probabilities", scores)
+    expect_tensor("label_probabilities of 1000", got, torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
+    got = student.call("label_probabilities", scores, torch.tensor([900.0, 0.0]))
+    expected = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    expect_tensor("label_probabilities of 1000, calibrated", got, expected)
+
+
+@check("lets gradients flow and leaves the scores alone", points=1, exercise="label-probabilities")
+def _probability_gradients(student: Student, draw: Draw) -> None:
+    scores, weights = draw.normal(3, 4), draw.normal(3, 4)
+    found = student.gradients(None, "label_probabilities", [scores], weights, inputs=[0])
+    exact = scores.clone().requires_grad_(True)
+    (exact.softmax(-1) * weights).sum().backward()
+    expect(found["input 0"] is not None, "label_probabilities: no gradient reaches the scores.")
+    expect_tensor("label_probabilities: the gradient", found["input 0"], exact.grad)
+    _, after, _ = student.watched("label_probabilities", scores, draw.normal(4))
+    expect(torch.equal(after[0], scores), "label_probabilities: the scores were changed.")
+
+
+# --- 2a, the module -------------------------------------------------------------------------
+
+
+def prompt_at(student: Student, draw: Draw, trained: bool = True) -> tuple[Any, ...]:
+    """(the student's prompt, its vocabulary there, the rows here, length, start)."""
+    length, start, size = draw.between(1, 6), draw.between(0, 6), draw.between(3, 8)
+    rows = draw.normal(20, size)
+    vocabulary = student.embedding(rows, trained)
+    prompt = student.make("SoftPrompt", vocabulary, length, start)
+    return prompt, vocabulary, rows, length, start
+
+
+@check("has one parameter, a copy of the vocabulary's rows", points=2, exercise="soft-prompt")
+def _start(student: Student, draw: Draw) -> None:
+    for trained in (True, False):
+        prompt, vocabulary, rows, length, start = prompt_at(student, draw, trained)
+        found = student.parameters(prompt)
+        expect(list(found) == ["prompt"], "SoftPrompt: its only parameter is called `prompt`.")
+        value, trainable = found["prompt"]
+        expect_tensor("SoftPrompt.prompt at the start", value, rows[start : start + length])
+        expect(trainable, "SoftPrompt: the prompt can't be trained.")
+        frozen = not student.get(vocabulary, "weight.requires_grad")
+        expect(frozen != trained, "SoftPrompt: whether the vocabulary is trained was changed.")
+
+
+@check("puts the prompt before every text", points=2, exercise="soft-prompt")
+def _in_front(student: Student, draw: Draw) -> None:
+    prompt, _, rows, length, start = prompt_at(student, draw)
+    texts = draw.normal(draw.between(1, 4), draw.between(1, 5), rows.shape[1])
+    front = rows[start : start + length].expand(len(texts), -1, -1)
+    got = student.method(prompt, "__call__", texts)
+    expect_tensor("SoftPrompt.forward", got, torch.cat([front, texts], dim=1))
+
+
+@check("shares no memory with the vocabulary, and uses what it has learnt", points=2,
+       exercise="soft-prompt")  # fmt: skip
+def _its_own(student: Student, draw: Draw) -> None:
+    prompt, vocabulary, rows, length, _ = prompt_at(student, draw)
+    learnt = draw.normal(length, rows.shape[1])
+    student.put(prompt, {"prompt": learnt})
+    weight = student.get(vocabulary, "weight")
+    expect_tensor("the vocabulary after the prompt was trained", weight, rows)
+    texts = draw.normal(2, 3, rows.shape[1])
+    expected = torch.cat([learnt.expand(2, -1, -1), texts], dim=1)
+    got = student.method(prompt, "__call__", texts)
+    expect_tensor("SoftPrompt.forward after training", got, expected)
+    weights = draw.normal(2, length + 3, rows.shape[1])
+    found = student.gradients(prompt, "__call__", [texts], weights, inputs=[0], parameters=prompt)
+    expect(found["prompt"] is not None, "SoftPrompt: no gradient reaches the prompt.")
+    expect_tensor("SoftPrompt: the prompt's gradient", found["prompt"], weights[:, :length].sum(0))
+
+
+@check("refuses more rows than the vocabulary has", points=1, exercise="soft-prompt")
+def _too_long(student: Student, draw: Draw) -> None:
+    vocabulary = student.embedding(draw.normal(10, 4))
+    student.make("SoftPrompt", vocabulary, 5, 5)  # the last that fits
+    expect_refusal(
+        "SoftPrompt longer than the vocabulary",
+        lambda: student.make("SoftPrompt", vocabulary, 6, 5),
+    )
+
+
+# --- 2b, the batch --------------------------------------------------------------------------
+
+IN_FRONT = {"attention_mask": 1, "token_type_ids": 0, "labels": -100}
+
+
+def drawn_batch(draw: Draw, dtype: torch.dtype = torch.int64) -> dict[str, torch.Tensor]:
+    rows, tokens = draw.between(2, 4), draw.between(2, 5)
+    return {
+        "attention_mask": draw.integers(0, 2, rows, tokens).to(dtype),
+        "token_type_ids": draw.integers(0, 2, rows, tokens),
+        "labels": draw.integers(0, 50, rows, tokens),
+        "mask_positions": draw.integers(0, tokens, rows),
+        "index": draw.integers(0, 100, rows),
+    }
+
+
+def longer(batch: dict[str, torch.Tensor], length: int) -> dict[str, torch.Tensor]:
+    """The reference."""
+    made = dict(batch)
+    for name, value in IN_FRONT.items():
+        if name in batch:
+            front = torch.full((len(batch[name]), length), value).to(batch[name].dtype)
+            made[name] = torch.cat([front, batch[name]], dim=1)
+    if "mask_positions" in batch:
+        made["mask_positions"] = batch["mask_positions"] + length
+    return made
+
+
+def expect_batch(what: str, got: Any, expected: dict[str, torch.Tensor]) -> None:
+    expect(type(got) is dict, f"{what}: expected a dict.")
+    expect(got.keys() == expected.keys(), f"{what}: keys came or went.")
+    for name, value in expected.items():
+        expect_tensor(f"{what}: {name}", got[name], value)
+
+
+@check("makes room in mask, segments and labels", points=2, exercise="extend-batch")
+def _room(student: Student, draw: Draw) -> None:
+    for _ in range(2):
+        batch, length = drawn_batch(draw), draw.between(1, 6)
+        expect_batch("extend_batch", student.call("extend_batch", batch, length),
+                     longer(batch, length))  # fmt: skip
+
+
+@check("moves the gap, keeps other keys, adds none", points=2, exercise="extend-batch")
+def _some_keys(student: Student, draw: Draw) -> None:
+    batch, length = drawn_batch(draw), draw.between(1, 4)
+    for names in (("attention_mask",), ("mask_positions", "index"), ("labels",)):
+        some = {name: batch[name] for name in names}
+        got = student.call("extend_batch", some, length)
+        expect_batch(f"extend_batch of {', '.join(names)}", got, longer(some, length))
+
+
+@check("keeps dtypes", points=1, exercise="extend-batch")
+def _dtypes(student: Student, draw: Draw) -> None:
+    for dtype in (torch.int32, torch.bool, torch.float32):
+        batch = drawn_batch(draw, dtype)
+        got = student.call("extend_batch", batch, 2)
+        expect_batch(f"extend_batch with a mask of {dtype}", got, longer(batch, 2))
+
+
+@check("gives a new dict and leaves the given one alone", points=1, exercise="extend-batch")
+def _untouched(student: Student, draw: Draw) -> None:
+    batch = drawn_batch(draw)
+    got, after, same = student.watched("extend_batch", batch, 3)
+    expect_batch("extend_batch", got, longer(batch, 3))
+    expect(not same, "extend_batch: it gives the very dict back that it was given.")
+    expect_batch("the batch that was given", after[0], batch)
+
+
+# --- 2c, the frozen model -------------------------------------------------------------------
+
+
+def prompted(
+    model: Any, prompt: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """The reference."""
+    words = model.get_input_embeddings()(ids)
+    rows = torch.cat([prompt.expand(len(ids), -1, -1), words], dim=1)
+    front = torch.ones(len(ids), len(prompt), dtype=mask.dtype)
+    return model(inputs_embeds=rows, attention_mask=torch.cat([front, mask], dim=1)).logits
+
+
+def drawn_texts(draw: Draw, rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+    ids = draw.integers(10, 60, rows, tokens)
+    mask = torch.ones_like(ids)
+    if tokens > 1:
+        mask[-1, -1] = 0
+        ids[-1, -1] = 0
+    return ids, mask
+
+
+def asked(student: Student, draw: Draw, family: str) -> tuple[Any, ...]:
+    """The student's answer and the reference's, for a prompt of the judge's own values."""
+    sizes = {"num_hidden_layers": draw.between(1, 3), "hidden_size": 2 * draw.between(4, 9)}
+    seed, length = draw.between(0, 999), draw.between(1, 6)
+    here, there = small_plm(family, sizes, seed), student.plm(family, sizes, seed)
+    prompt = student.make("SoftPrompt", student.get(there, "base_model.embeddings.word_embeddings"),
+                          length)  # fmt: skip
+    values = draw.normal(length, sizes["hidden_size"])
+    student.put(prompt, {"prompt": values})
+    ids, mask = drawn_texts(draw, draw.between(2, 3), draw.between(2, 5))
+    got = student.call("prompted_logits", there, prompt, ids, mask)
+    return got, prompted(here, values, ids, mask), torch.cat(
+        [torch.ones(len(ids), length, dtype=torch.bool), mask.bool()], dim=1
+    )  # fmt: skip
+
+
+def expect_logits(what: str, got: Any, expected: torch.Tensor, read: torch.Tensor) -> None:
+    """Equal wherever the text is not padding."""
+    expect(type(got) is torch.Tensor, f"{what}: expected a tensor.")
+    shapes = f"expected the shape {tuple(expected.shape)}, got {tuple(got.shape)}"
+    expect(got.shape == expected.shape, f"{what}: {shapes}.")
+    expect_tensor(what, got[read], expected[read].detach())
+
+
+@check("BERT reads the prompt like words, padding left out", points=3, exercise="prompted-logits")
+def _bert(student: Student, draw: Draw) -> None:
+    for _ in range(2):
+        expect_logits("prompted_logits with BERT", *asked(student, draw, "bert"))
+
+
+@check("works with RoBERTa, too", points=2, exercise="prompted-logits")
+def _roberta(student: Student, draw: Draw) -> None:
+    expect_logits("prompted_logits with RoBERTa", *asked(student, draw, "roberta"))
+
+
+@check("lets gradients reach the prompt, and the model alone", points=2,
+       exercise="prompted-logits")  # fmt: skip
+def _trains(student: Student, draw: Draw) -> None:
+    here, there = small_plm("bert", seed=5), student.plm("bert", seed=5)
+    words = "base_model.embeddings.word_embeddings"
+    prompt = student.make("SoftPrompt", student.get(there, words), 4)
+    values = draw.normal(4, 16)
+    student.put(prompt, {"prompt": values})
+    ids, mask = drawn_texts(draw, 2, 4)
+    weights = draw.normal(2, 8, 60)
+    found = student.gradients(
+        None, "prompted_logits", [there, prompt, ids, mask], weights, parameters=prompt
+    )
+    exact = values.clone().requires_grad_(True)
+    read = torch.cat([torch.ones(2, 4), mask], dim=1)[..., None]
+    (prompted(here, exact, ids, mask) * weights * read).sum().backward()
+    expect(found["prompt"] is not None, "prompted_logits: no gradient reaches the prompt.")
+    again = student.gradients(
+        None, "prompted_logits", [there, prompt, ids, mask], weights * read, parameters=prompt
+    )
+    expect_tensor("the prompt's gradient", again["prompt"], exact.grad, tolerance=1e-3)
+    after = student.parameters(there)
+    own = dict(here.named_parameters())
+    same = all(torch.equal(value, own[name]) for name, (value, _) in after.items())
+    expect(same, "prompted_logits: the model's own weights were changed.")
