@@ -162,7 +162,8 @@ def _claim(
         "learning_rates": list(rates),
     }
     marker = folder / "plan.json"
-    if marker.is_file():
+    begun = any(path != marker for path in folder.iterdir()) if folder.is_dir() else False
+    if marker.is_file() and begun:  # a plan alone is of a run that never got to its first step
         theirs = read_json(marker)
         odd = [key for key in mine if theirs.get(key) != mine[key]]
         if odd:

@@ -219,3 +219,13 @@ def test_soft_prompt_takes_positions_from_the_text(folder):
 def test_record_of_a_run_is_the_one_on_disk(folder, data, tmp_path):
     records, _ = go(folder, data, output=tmp_path)
     assert RunRecord.read(tmp_path / "seed-0" / "record.json") == records[0]
+
+
+def test_a_run_that_never_began_leaves_its_folder_free(folder, data, tmp_path):
+    """A mistyped PLM, then the right one, with the same --output."""
+    with pytest.raises(CourseError):
+        go("pocket-brt", data, output=tmp_path / "out")
+    records, _ = go(folder, data, output=tmp_path / "out")
+    assert records
+    with pytest.raises(CourseError, match="holds a run with another plm"):
+        go("pocket-bert-tiny", data, output=tmp_path / "out")
