@@ -214,7 +214,7 @@ def _task(
         metric=real.metric,
         also=real.also,
         splits=splits,
-        description=real.description,
+        description=f"{real.description} {real.licence}".strip(),
         how_to_answer=real.how_to_answer,
         prompts=real.prompts,
         segments=real.segments,

@@ -47,6 +47,7 @@ def test_conll_2003_with_iob1(tmp_path):
         ["O", "B-PER", "I-PER", "B-LOC", "B-LOC"],
     ]
     assert task.metric == "seqeval_f1"
+    assert "The texts are Reuters'" in task.summary(), "who uses them should know"
 
 
 def test_the_same_file_in_iob2_gives_the_same_tags(tmp_path):
