@@ -15,36 +15,15 @@ from autograder.judging.student import Lost
 from autograder.judging.wire import HEAD, WireError, lengths
 
 
-class ProcessConnection:
-    """A worker started by `python -m autograder.judging.worker`, with pipes of its own.
+class Pipes:
+    """Two pipes to a worker, however it was started; `end` is what ends it."""
 
-    Args:
-        folder: where its code runs.
-        environment: what it sees of the environment; nothing of ours when None.
-    """
+    def __init__(self, read: int, write: int) -> None:
+        self._read, self._write = read, write
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        their_read, self._write = os.pipe()
-        self._read, their_write = os.pipe()
-        command = [
-            sys.executable,
-            "-m",
-            "autograder.judging.worker",
-            str(their_read),
-            str(their_write),
-        ]
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=dict(environment or os.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(their_read, their_write),
-            start_new_session=True,
-        )
-        os.close(their_read)
-        os.close(their_write)
+    def end(self) -> None:
+        """Ends the worker and everything it has started."""
+        raise NotImplementedError
 
     def ask(self, message: bytes, seconds: float) -> tuple[bytes, bytes]:
         """Sends a message, and waits for the answer until the deadline."""
@@ -65,7 +44,7 @@ class ProcessConnection:
         os.set_blocking(self._write, False)
         view = memoryview(data)
         while view:
-            _, ready, _ = select.select([], [self._write], [], self._left(deadline))
+            _, ready, _ = select.select([], [self._write], [], _left(deadline))
             if not ready:
                 raise Lost("the worker does not listen.", "timeout")
             try:
@@ -76,7 +55,7 @@ class ProcessConnection:
     def _receive(self, size: int, deadline: float) -> bytes:
         found = bytearray()
         while len(found) < size:
-            ready, _, _ = select.select([self._read], [], [], self._left(deadline))
+            ready, _, _ = select.select([self._read], [], [], _left(deadline))
             if not ready:
                 raise Lost("the worker took too long.", "timeout")
             part = os.read(self._read, min(1 << 20, size - len(found)))
@@ -85,21 +64,50 @@ class ProcessConnection:
             found += part
         return bytes(found)
 
-    @staticmethod
-    def _left(deadline: float) -> float:
-        return max(0.0, deadline - time.monotonic())
-
     def close(self) -> None:
-        """Ends the worker and everything in its process group."""
+        """Ends the worker, and closes our ends of the pipes."""
+        self.end()
+        for file in (self._read, self._write):
+            if file >= 0:
+                os.close(file)
+        self._read = self._write = -1
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
+class ProcessConnection(Pipes):
+    """A worker started by `python -m autograder.judging.worker`.
+
+    Args:
+        folder: where its code runs.
+        environment: what it sees of the environment; all of ours when None.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        their_read, write = os.pipe()
+        read, their_write = os.pipe()
+        super().__init__(read, write)
+        command = [sys.executable, "-m", "autograder.judging.worker"]
+        self.process = subprocess.Popen(
+            [*command, str(their_read), str(their_write)],
+            cwd=folder,
+            env=dict(environment or os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(their_read, their_write),
+            start_new_session=True,
+        )
+        os.close(their_read)
+        os.close(their_write)
+        self.pid = self.process.pid
+
+    def end(self) -> None:
         if self.process.poll() is None:
             try:
-                os.killpg(self.process.pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
             except ProcessLookupError:
                 self.process.kill()
         self.process.wait()
-        for file in (self._read, self._write):
-            try:
-                os.close(file)
-            except OSError:
-                continue
-        self._read = self._write = -1

@@ -10,7 +10,6 @@ import pytest
 
 from autograder.checks import checks_of
 from autograder.judging.judge import Draw, Wrong, judge
-from autograder.judging.processes import ProcessConnection
 from autograder.judging.student import Student, StudentError
 from course_utils.errors import CourseError
 
@@ -32,8 +31,8 @@ def cells() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def right(tmp_path_factory):
-    student = Student(ProcessConnection(tmp_path_factory.mktemp("right")), seconds=60)
+def right(tmp_path_factory, connect):
+    student = Student(connect(tmp_path_factory.mktemp("right")), seconds=60)
     ran = student.run(list(cells().items()))
     assert not any(cell.kind for cell in ran), ran
     yield student
@@ -113,9 +112,9 @@ MISTAKES = [
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def bench(tmp_path_factory, connect):
     """A worker on which answers are tried, the right ones put back after each."""
-    student = Student(ProcessConnection(tmp_path_factory.mktemp("bench")), seconds=60)
+    student = Student(connect(tmp_path_factory.mktemp("bench")), seconds=60)
     student.run(list(cells().items()))
     yield student
     student.close()
@@ -154,11 +153,9 @@ def test_every_check_is_failed_by_some_mistake(check):
     assert mistakes or any(check.name.startswith(name) for name in written)
 
 
-def test_a_stub_has_nothing_and_every_message_says_so(tmp_path):
+def test_a_stub_has_nothing_and_every_message_says_so(tmp_path, connect):
     stubs = {name: source if name == "setup" else _stub(source) for name, source in cells().items()}
-    judgement = judge(
-        lambda: Student(ProcessConnection(tmp_path), seconds=60), list(stubs.items()), CHECKS
-    )
+    judgement = judge(lambda: Student(connect(tmp_path), seconds=60), list(stubs.items()), CHECKS)
     assert judgement.earned == 0
     assert judgement.most == sum(POINTS.values())
     assert {outcome.message for outcome in judgement.outcomes} == {"not written yet"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 import torch
 
@@ -14,7 +15,6 @@ from autograder.judging.judge import (
     expect_value,
     judge,
 )
-from autograder.judging.processes import ProcessConnection
 from autograder.judging.student import Student, StudentError
 from autograder.judging.wire import Remote
 from course_utils.errors import CourseError
@@ -45,11 +45,11 @@ RIGHT = {
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(tmp_path, connect):
     made = []
 
     def open_worker():
-        made.append(Student(ProcessConnection(tmp_path), seconds=6))
+        made.append(Student(connect(tmp_path), seconds=6))
         return made[-1]
 
     open_worker.made = made
@@ -69,7 +69,7 @@ def test_right_work_has_all_points_at_one_worker(opened):
     judgement = judged(opened)
     assert (judgement.earned, judgement.most, judgement.status) == (6, 6, "graded")
     assert len(opened.made) == 1
-    assert all(s.connection.process.poll() is not None for s in opened.made), "nothing left running"
+    assert not any(psutil.pid_exists(s.connection.pid) for s in opened.made), "left running"
 
 
 def test_each_check_counts_for_itself(opened):

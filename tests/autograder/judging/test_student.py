@@ -41,8 +41,8 @@ def words(model, ids):
 
 
 @pytest.fixture(scope="module")
-def student(tmp_path_factory):
-    made = Student(ProcessConnection(tmp_path_factory.mktemp("work")))
+def student(tmp_path_factory, connect):
+    made = Student(connect(tmp_path_factory.mktemp("work")))
     (ran,) = made.run([("work", WORK)])
     assert ran.error == ""
     yield made
@@ -50,8 +50,8 @@ def student(tmp_path_factory):
 
 
 @pytest.fixture
-def fresh(tmp_path):
-    made = Student(ProcessConnection(tmp_path), seconds=20)
+def fresh(tmp_path, connect):
+    made = Student(connect(tmp_path), seconds=20)
     yield made
     made.close()
 
@@ -122,7 +122,7 @@ def test_leaving_is_an_error_and_not_the_end(fresh):
 def lost(student, source, seconds=5.0):
     with pytest.raises(Lost) as caught:
         student.run([("a", source)], seconds=seconds)
-    assert student.connection.process.poll() is not None, "the worker is gone"
+    assert not psutil.pid_exists(student.connection.pid), "the worker is gone"
     return caught.value.why
 
 
@@ -138,7 +138,7 @@ def test_a_cell_without_end(fresh):
 
 def test_children_end_with_it(fresh):
     source = "import subprocess, sys\nchild = subprocess.Popen(['sleep', '300'])\nwhile True: pass"
-    pid = fresh.connection.process.pid
+    pid = fresh.connection.pid
     children = []
 
     def watch():
