@@ -167,10 +167,10 @@ def _fork(listener: socket.socket, workers: dict[socket.socket, int]) -> None:
     pid = os.fork()
     if pid == 0:
         _become_worker(json.loads(data), files, [listener, link, *workers])
+    workers[link] = pid  # before it is told of: whoever knows of it may end the host at once
     for file in files:
         os.close(file)
     link.sendall(f"{pid}\n".encode())
-    workers[link] = pid
 
 
 def _become_worker(request: dict, files: list[int], opened: list[socket.socket]) -> None:
