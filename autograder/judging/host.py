@@ -170,7 +170,8 @@ def _fork(listener: socket.socket, workers: dict[socket.socket, int]) -> None:
     workers[link] = pid  # before it is told of: whoever knows of it may end the host at once
     for file in files:
         os.close(file)
-    link.sendall(f"{pid}\n".encode())
+    with contextlib.suppress(OSError):  # who asked has gone: the link tells so, too
+        link.sendall(f"{pid}\n".encode())
 
 
 def _become_worker(request: dict, files: list[int], opened: list[socket.socket]) -> None:
