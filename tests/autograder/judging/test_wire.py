@@ -31,8 +31,10 @@ def back(value, **options):
 
 
 keys = st.one_of(st.text(max_size=5), st.integers(-5, 5))
+# a library in the same test process may flush subnormal numbers to zero
+floats = st.floats(allow_nan=False, allow_subnormal=False)
 values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
+    st.one_of(st.none(), st.booleans(), st.integers(), floats, st.text()),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.lists(inner, max_size=4).map(tuple),
