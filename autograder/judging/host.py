@@ -157,6 +157,8 @@ def main(path: str, owner: int) -> None:
         for pid in workers.values():
             _kill(pid)
             os.waitpid(pid, 0)
+        if os.getppid() != owner:  # nobody else will
+            shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
 def _fork(listener: socket.socket, workers: dict[socket.socket, int]) -> None:

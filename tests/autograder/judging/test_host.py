@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -98,10 +99,11 @@ def test_nothing_is_left_of_it(tmp_path):
 def test_it_ends_when_its_owner_was_killed(tmp_path):
     code = (
         "from autograder.judging.host import WarmHost; import time\n"
-        "host = WarmHost(); print(host.process.pid, flush=True); time.sleep(300)"
+        "host = WarmHost(); print(host.process.pid, host.folder, flush=True); time.sleep(300)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    pid = int(owner.stdout.readline())
+    number, folder = owner.stdout.readline().split()
+    pid = int(number)
     owner.kill()
     owner.wait()
     owner.stdout.close()
@@ -109,6 +111,7 @@ def test_it_ends_when_its_owner_was_killed(tmp_path):
     while psutil.pid_exists(pid) and time.monotonic() < until:
         time.sleep(0.05)
     assert not psutil.pid_exists(pid)
+    assert not Path(folder).exists()
 
 
 def test_connections_leave_no_open_files(host, tmp_path):
