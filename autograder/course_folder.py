@@ -5,10 +5,12 @@
       source/              the instructor's notebooks, copied from assignments/
       release/             what students get
       submitted/           what they handed in
-      autograded/          the same, executed
+      autograded/          the same, judged
       feedback/            a page for each student
       results/             one small file per submission: status, checks, reason
       gradebook.db         nbgrader's database
+      seed                 what the checks draw from
+      checks/              checks of an instructor's own homework
       roster.csv           who is in the class (optional)
       policy.toml          deadlines, lateness, what counts (optional)
 
@@ -18,8 +20,11 @@ of it but `submitted/` and the gradebook can be made again.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +37,7 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
 from autograder.nbgrader_config import CONFIG_FILE, configure, prepare_environment
-from autograder.paired import source_folder
+from autograder.paired import assignments_folder, source_folder
 from course_utils.errors import CourseError
 
 POLICY = "policy.toml"
@@ -62,6 +67,17 @@ class CourseFolder:
     def notebook_name(self, assignment: str) -> str:
         """The file name of the assignment's notebook, as it was released."""
         return next(self.step("release", assignment).glob("*.ipynb")).name
+
+    def seed(self) -> str:
+        """What this course's checks draw from; made once, and never in a student's reach."""
+        path = self.root / "seed"
+        if not path.is_file():
+            draft = path.with_suffix(f".{secrets.token_hex(4)}")
+            draft.write_text(secrets.token_hex(16), "utf-8")
+            with contextlib.suppress(FileExistsError):  # another grader was faster: its seed holds
+                os.link(draft, path)
+            draft.unlink()
+        return path.read_text("utf-8").strip()
 
     def is_released(self, assignment: str) -> bool:
         return any(self.step("release", assignment).glob("*.ipynb"))
@@ -128,6 +144,10 @@ def add_source(
         notebook = nbformat.read(path, as_version=4)
         notebook.metadata.pop("jupytext", None)  # students have no paired text
         nbformat.write(notebook, path)
+    checks = assignments_folder(assignments_dir) / "checks" / f"{assignment}.py"
+    if checks.is_file():
+        (course.root / "checks").mkdir(exist_ok=True)
+        shutil.copyfile(checks, course.root / "checks" / checks.name)
     return target
 
 

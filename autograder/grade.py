@@ -1,46 +1,90 @@
-"""Grade a class: intake, execution by nbgrader, scores in its gradebook, a result for each.
+"""Grade a class: intake, the judge, nbgrader's gradebook, a result for each.
 
-One submission never stops the others, and a run that was stopped goes on where it was: what is
-already graded and has not changed since is left alone.
+    take in ─ judge, several at once, each in a sandbox ─ result file ─ gradebook, one writer
+
+One submission never stops the others. A run that was stopped, however, goes on where it was: a
+result file is there whole or not at all, and says whether the gradebook has it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import queue
+import contextlib
+import fcntl
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from autograder.course_folder import CourseFolder, add_roster, open_course, read_roster
-from autograder.execution import RUN_SECONDS, Runner, Stopped
+from autograder.course_folder import (
+    CourseFolder,
+    add_roster,
+    open_course,
+    read_roster,
+    why_nbgrader_failed,
+)
+from autograder.homework import Homework, digest, open_homework
 from autograder.intake import Intake, take_in
 from autograder.late import check_groups
-from autograder.policy import read_policy
+from autograder.live import Live
 from autograder.release import release
 from autograder.results import Result, load_result, save_result
-from autograder.scores import read_scores
+from autograder.runs import RunJudge
+from autograder.verdict import SECONDS, judge_submission
+from autograder.workers import Workers
 from course_utils.errors import CourseError, unknown_name
 
 
 def grade(
+    submission: Path | str,
+    assignment: str,
+    *,
+    assignments_dir: Path | str | None = None,
+    workers: Workers | None = None,
+    seconds: float = SECONDS,
+    replay: str = "no",
+) -> Result:
+    """What one submission is worth, without a course folder or a gradebook.
+
+    Args:
+        submission: a notebook, a packed zip, or a folder with what was handed in.
+        assignment: such as "hw_prompt".
+        assignments_dir: where the instructor's versions are, if not in this repository.
+        workers: to grade several with one sandbox; one of its own when None.
+        seconds: the limit for the submission.
+        replay: whether adapters are put back into their PLM: "no", "sample" or "all" answers.
+
+    Raises:
+        CourseError: nothing there, no such homework, or no sandbox. What is wrong with the
+            submission itself is said in the result.
+    """
+    folder = Path(submission)
+    if not folder.exists():
+        raise CourseError(f"no submission: there is no {folder}.")
+    job = open_homework(assignment, assignments_dir=assignments_dir)
+    with contextlib.ExitStack() as stack:
+        workers = workers or stack.enter_context(Workers())
+        bench = _Bench(job, workers, RunJudge(job, replay=replay), seconds)
+        return bench.judge(folder.stem, take_in(folder, job.notebook_name, job.source))
+
+
+def grade_class(
     assignment: str,
     course_dir: Path | str = "course-run",
     submissions: Path | str | None = None,
     students: Iterable[str] | None = None,
-    jobs: int = 1,
+    jobs: int = 2,
     *,
     roster: Path | str | None = None,
     regrade: bool = False,
-    seconds: float = RUN_SECONDS,
+    seconds: float = SECONDS,
+    replay: str = "no",
+    dry_run: bool = False,
     assignments_dir: Path | str | None = None,
+    workers: Workers | None = None,
     progress: bool = True,
     console: Console | None = None,
 ) -> list[Result]:
@@ -49,62 +93,72 @@ def grade(
     Args:
         assignment: such as "hw_prompt"; released into the course folder if it is not yet.
         course_dir: the course folder.
-        submissions: a folder with what was handed in, one folder (or one notebook) per student,
-            named by student id. It is not changed. None: what lies in the course folder's
+        submissions: a folder with what was handed in, one folder (or one notebook or zip) per
+            student, named by student id. It is not changed. None: what lies in the course folder's
             `submitted/<student>/<assignment>` already.
         students: only these ids; None: everybody on the roster or with a submission.
-        jobs: how many submissions run at a time.
+        jobs: how many submissions are judged at a time.
         roster: a CSV with a column student_id; None: the course folder's roster.csv, if any.
-        regrade: grade again what is graded and unchanged.
+        regrade: judge again what is judged and unchanged.
         seconds: the limit for one submission.
+        replay: whether adapters are put back into their PLM: "no", "sample" or "all" answers.
+        dry_run: only take in: what would be judged, what is repaired, what can't be read. Nothing
+            is run or written.
         assignments_dir: where the instructor's versions are, if not in this repository.
-        progress: show a progress bar.
+        workers: a sandbox that is open already, and stays open; one of its own when None.
+        progress: show who is running, and how long it will take.
         console: where to show it.
 
     Returns:
         A result per student, in the order of their ids.
 
     Raises:
-        CourseError: before any grading, when an argument is of no use.
+        CourseError: before any grading, when an argument is of no use or another grader works in
+            this course folder.
     """
     if jobs < 1:
         raise CourseError(f"jobs={jobs}: expected 1 or more.")
     course = open_course(course_dir)
     if submissions is not None and not Path(submissions).is_dir():
         raise CourseError(f"no submissions: {submissions} is not a folder.")
-    if not course.is_released(assignment):
-        release(assignment, course.root, assignments_dir=assignments_dir, run=False)
-    roster = roster or (course.roster_file if course.roster_file.exists() else None)
-    on_roster = add_roster(course, roster) if roster else []
-    if roster and course.policy_file.is_file():
-        check_groups(read_policy(course.policy_file), assignment, read_roster(course.roster_file))
-    handed_in = _handed_in(course, assignment, submissions)
-    chosen = _choose(students, on_roster, handed_in)
-    grader = _Grader(course, assignment, handed_in, set(on_roster), regrade)
-    threads = None if jobs == 1 else 1
-    runners = [Runner(course, seconds=seconds, threads=threads) for _ in range(jobs)]
-    idle: queue.SimpleQueue[Runner] = queue.SimpleQueue()
-    for runner in runners:
-        idle.put(runner)
+    with _alone(course):
+        if not course.is_released(assignment):
+            release(assignment, course.root, assignments_dir=assignments_dir, run=False)
+        job = open_homework(assignment, course)
+        roster = roster or (course.roster_file if course.roster_file.exists() else None)
+        on_roster = add_roster(course, roster) if roster else []
+        if roster:
+            check_groups(job.policy, assignment, read_roster(course.roster_file))
+        handed_in = _handed_in(course, assignment, submissions)
+        chosen = _choose(students, on_roster, handed_in)
+        runs = RunJudge(job, replay=replay)
+        clerk = _Clerk(course, job, handed_in, set(on_roster))
+        if dry_run:
+            return [clerk.taken(student)[0] for student in chosen]
+        with contextlib.ExitStack() as stack:
+            workers = workers or stack.enter_context(Workers())
+            live = stack.enter_context(Live(chosen, console, shown=progress))
+            bench = _Bench(job, workers, runs, seconds)
+            return _run_all(chosen, jobs, bench, clerk, live, regrade)
 
-    def one(student: str) -> Result:
-        runner = idle.get()
+
+@contextlib.contextmanager
+def _alone(course: CourseFolder) -> Iterator[None]:
+    """One grader at a time in a course folder: its gradebook has one writer."""
+    with (course.root / ".grading").open("w") as file:
         try:
-            return grader.grade_one(student, runner)
-        finally:
-            idle.put(runner)
-
-    try:
-        return _run_all(one, chosen, jobs, progress, console, runners)
-    finally:
-        for runner in runners:
-            runner.stop()
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CourseError(
+                f"another grader works in {course.root}. Wait until it is done, or end it."
+            ) from None
+        yield
 
 
 def _handed_in(
     course: CourseFolder, assignment: str, submissions: Path | str | None
 ) -> dict[str, Path]:
-    """Student id -> folder (or notebook) with what that student handed in.
+    """Student id -> folder (or file) with what that student handed in.
 
     Who is not in `submissions` keeps what the course folder has: late work can be graded from
     a folder of its own.
@@ -118,7 +172,8 @@ def _handed_in(
         if not path.name.startswith((".", "__MACOSX"))
     ]
     folders = {path.name: path for path in entries if path.is_dir()}
-    files = {path.stem: path for path in entries if path.suffix == ".ipynb" and path.is_file()}
+    kinds = (".zip", ".ipynb")
+    files = {path.stem: path for path in entries if path.suffix in kinds and path.is_file()}
     return (
         taken
         | files
@@ -145,149 +200,202 @@ def _choose(
 
 
 def _run_all(
-    one: Callable[[str], Result],
-    students: list[str],
-    jobs: int,
-    progress: bool,
-    console: Console | None,
-    runners: list[Runner],
+    students: list[str], jobs: int, bench: _Bench, clerk: _Clerk, live: Live, regrade: bool
 ) -> list[Result]:
-    """`one` for every student on `jobs` threads, with a bar; Ctrl-C starts nothing more."""
+    """Judges on `jobs` threads; this thread alone writes. Ctrl-C starts nothing more."""
     results: dict[str, Result] = {}
-    bar = Progress(
-        TextColumn("grading"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-        console=console,
-        disable=not progress,
-    )
+    waiting: dict[Future[Result], str] = {}
     pool = ThreadPoolExecutor(jobs)
+
+    def judged(student: str, taken: Intake) -> Result:
+        live.started(student)
+        return bench.judge(student, taken)
+
+    def done(student: str, result: Result) -> None:
+        results[student] = clerk.record(result)
+        live.done(results[student])
+
     try:
-        with bar:
-            task = bar.add_task("", total=len(students))
-            waiting = {pool.submit(one, student): student for student in students}
-            for done in as_completed(waiting):
-                results[waiting[done]] = done.result()
-                counts = Counter(result.status for result in results.values())
-                text = ", ".join(f"{number} {status}" for status, number in counts.items())
-                bar.update(task, advance=1, description=text)
+        left = iter(students)
+        while True:
+            # some more than run, so that no thread waits for the next intake
+            while len(waiting) < 2 * jobs and (student := next(left, None)) is not None:
+                blank, taken = clerk.taken(student)
+                known = None if regrade else clerk.known(blank)
+                if known is not None or taken is None:
+                    done(student, known or blank)
+                else:
+                    waiting[pool.submit(judged, student, taken)] = student
+            if not waiting:
+                return [results[student] for student in students]
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                done(waiting.pop(future), future.result())
     except BaseException:
-        for runner in runners:
-            runner.stop()  # or the pool would wait for what is running
+        bench.workers.close()  # or the pool would wait for what is running
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-    return [results[student] for student in students]
 
 
-class _Grader:
-    """What is the same for every submission of one run."""
+class _Bench:
+    """Judges what was taken in; whatever goes wrong becomes a result."""
 
-    def __init__(
-        self,
-        course: CourseFolder,
-        assignment: str,
-        handed_in: dict[str, Path],
-        roster: set[str],
-        regrade: bool,
-    ) -> None:
-        self.course = course
-        self.assignment = assignment
-        self.handed_in = handed_in
-        self.roster = roster
-        self.regrade = regrade
-        self.name = course.notebook_name(assignment)
-        release_file = course.step("release", assignment) / self.name
-        self.released = nbformat.read(release_file, as_version=4)
-        self.source = (course.step("source", assignment) / self.name).read_bytes()
+    def __init__(self, job: Homework, workers: Workers, runs: RunJudge, seconds: float) -> None:
+        self.job, self.workers, self.runs, self.seconds = job, workers, runs, seconds
 
-    def grade_one(self, student: str, runner: Runner) -> Result:
-        """Intake, run and score one submission; whatever goes wrong becomes a result."""
+    def judge(self, student: str, taken: Intake) -> Result:
+        if taken.notebook is None:
+            return unreadable(self.job, student, taken)
+        result = self._judge(student, taken)
+        if result.status == "infra_error":  # ours, so it gets a second chance
+            result = self._judge(student, taken)
+        return result
+
+    def _judge(self, student: str, taken: Intake) -> Result:
         try:
-            result = self._grade(student, runner)
-        except Stopped:
-            raise
+            return judge_submission(
+                self.job,
+                student,
+                taken.notebook,
+                self.workers.open,
+                packed=taken.zips,
+                runs=self.runs.judge(student, taken.packed),
+                notes=taken.notes,
+                doubt=taken.doubt,
+                seconds=self.seconds,
+            )
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            result = Result(student, self.assignment, "infra_error", reason=reason)
-        save_result(self.course, result)
-        return result
+            return Result(
+                student, self.job.name, "infra_error", reason=reason, notes=taken.notes,
+                needs_person=True,
+            )  # fmt: skip
 
-    def _grade(self, student: str, runner: Runner) -> Result:
-        nothing = self.course.step("submitted", self.assignment, student)
-        folder = self.handed_in.get(student, nothing)
-        mark = digest(folder, self.source)
-        before = load_result(self.course, self.assignment, student)
-        if before and before.digest == mark and before.status != "infra_error" and not self.regrade:
-            return before
-        intake = take_in(folder, self.name, self.released)
-        notes = intake.notes
+
+def unreadable(job: Homework, student: str, taken: Intake) -> Result:
+    """The result of a submission without a notebook."""
+    if not taken.found:
+        return Result(student, job.name, "missing", notes=taken.notes)
+    return Result(
+        student, job.name, "student_error", reason=taken.reason, notes=taken.notes,
+        needs_person=True,
+    )  # fmt: skip
+
+
+class _Clerk:
+    """Takes submissions in and writes results down; used by one thread."""
+
+    def __init__(
+        self, course: CourseFolder, job: Homework, handed_in: dict[str, Path], roster: set[str]
+    ) -> None:
+        self.course, self.job, self.handed_in, self.roster = course, job, handed_in, roster
+        self.api = course.nbgrader()
+        self.pending: dict[str, Intake] = {}  # student -> what is being judged
+
+    def taken(self, student: str) -> tuple[Result, Intake | None]:
+        """(what is known of it unjudged, what is to be judged: None where nothing is)."""
+        folder = self.handed_in.get(student, self._place(student))
+        taken = take_in(folder, self.job.notebook_name, self.job.source)
         if self.roster and student not in self.roster:
-            notes += ("not on the roster",)
-        blank = Result(student, self.assignment, "missing", notes=notes, digest=mark)
-        if not intake.found:
-            return self._without_notebook(blank, forget=True)
-        if intake.notebook is None:
-            return self._without_notebook(
-                replace(blank, status="student_error", reason=intake.reason, needs_person=True)
-            )
-        if self._store(student, folder, intake):
-            blank = replace(blank, digest=digest(folder, self.source))
-        result = self._run(blank, runner)
-        if result.status == "infra_error":  # ours, so it gets a second chance
-            result = self._run(blank, runner)
-        return result
+            taken = replace(taken, notes=(*taken.notes, "not on the roster"))
+        if taken.notebook is None:
+            return unreadable(self.job, student, taken), None
+        mark = digest(self.job, taken.notebook, taken.zips)
+        self.pending[student] = taken
+        return Result(student, self.job.name, "graded", notes=taken.notes, digest=mark), taken
 
-    def _run(self, blank: Result, runner: Runner) -> Result:
-        outcome = runner.run(self.assignment, blank.student)
-        blank = replace(blank, seconds=round(outcome.seconds, 2), reason=outcome.reason)
-        if outcome.status != "ran":
-            return self._without_notebook(replace(blank, status=outcome.status, needs_person=True))
-        return read_scores(self.course, blank)
+    def known(self, blank: Result) -> Result | None:
+        """An earlier result for the same work."""
+        before = load_result(self.course, self.job.name, blank.student)
+        if before is None or not blank.digest or before.digest != blank.digest:
+            return None
+        return before if before.status != "infra_error" else None
 
-    def _store(self, student: str, folder: Path, intake: Intake) -> bool:
-        """Put the repaired notebook where nbgrader looks for it; whether `folder` is that place."""
-        target = self.course.step("submitted", self.assignment, student)
+    def record(self, result: Result) -> Result:
+        """Into its file, and into the gradebook unless that has it."""
+        taken = self.pending.pop(result.student, None)
+        if result.recorded:
+            return result
+        with contextlib.suppress(OSError):  # so that it need not be judged again, come what may
+            save_result(self.course, result)
+        try:
+            if result.status == "infra_error":
+                recorded = replace(result, max_score=self._max_score())
+            elif result.digest:
+                self._store(result.student, taken)
+                recorded = self._into_gradebook(result)
+            else:
+                recorded = self._without_notebook(result)
+        except Exception as error:
+            reason = f"not written into the gradebook: {type(error).__name__}: {error}"
+            return replace(result, status="infra_error", reason=reason, needs_person=True)
+        save_result(self.course, recorded)
+        return recorded
+
+    def _place(self, student: str) -> Path:
+        return self.course.step("submitted", self.job.name, student)
+
+    def _store(self, student: str, taken: Intake) -> None:
+        """Puts the repaired notebook, and zips, where nbgrader looks for them."""
+        folder, target = self.handed_in[student], self._place(student)
         target.mkdir(parents=True, exist_ok=True)
-        place = target / self.name
-        text = nbformat.writes(intake.notebook) + "\n"
+        place = target / self.job.notebook_name
         if place.exists() and folder == target:
             original = place.with_suffix(".as-submitted")
             if not original.exists():
                 shutil.copyfile(place, original)
-        place.write_text(text, "utf-8")
+        _write(place, nbformat.writes(taken.notebook) + "\n")
+        if folder == target:
+            return
+        for data in taken.zips:
+            (target / f"{self.job.name}.zip").write_bytes(data)
         stamp = folder / "timestamp.txt"
-        if folder != target and stamp.is_file():
+        if stamp.is_file() and not stamp.is_symlink():
             shutil.copyfile(stamp, target / stamp.name)
-        return folder == target
 
-    def _without_notebook(self, result: Result, forget: bool = False) -> Result:
-        """Record a submission that could not be run: zero in the gradebook, or no entry."""
-        student = result.student
-        if not forget:
-            older = self.course.step("autograded", self.assignment, student)
-            shutil.rmtree(older, ignore_errors=True)
+    def _into_gradebook(self, result: Result) -> Result:
+        """nbgrader grades it, by the result that lies there: see preprocessors.Judge."""
+        outcome = self.api.autograde(self.job.name, result.student, force=True)
+        if not outcome["success"]:
+            raise CourseError(why_nbgrader_failed(outcome))
         with self.course.gradebook() as gradebook:
-            most = gradebook.find_assignment(self.assignment).max_score
-            gradebook.update_or_create_student(student)
-            if forget or result.status == "infra_error":
-                return replace(result, max_score=most)
-            submission = gradebook.update_or_create_submission(self.assignment, student)
-            for notebook in submission.notebooks:
-                for graded in notebook.grades:
-                    graded.auto_score, graded.needs_manual_grade = 0, False
-            gradebook.db.commit()
-        return replace(result, max_score=most)
+            found = gradebook.find_submission(self.job.name, result.student)
+            penalty = found.late_submission_penalty or 0.0
+            return replace(
+                result,
+                score=max(0.0, found.score - penalty),
+                max_score=found.max_score,
+                needs_person=result.needs_person or found.needs_manual_grade,
+                notes=_with_penalty(result.notes, penalty),
+                recorded=True,
+            )
+
+    def _without_notebook(self, result: Result) -> Result:
+        """Zero for what can't be read; no entry for what is not there."""
+        folder = self.course.step("autograded", self.job.name, result.student)
+        if result.status != "missing":
+            shutil.rmtree(folder, ignore_errors=True)
+        with self.course.gradebook() as gradebook:
+            gradebook.update_or_create_student(result.student)
+            if result.status != "missing":
+                submission = gradebook.update_or_create_submission(self.job.name, result.student)
+                for notebook in submission.notebooks:
+                    for graded in notebook.grades:
+                        graded.auto_score, graded.needs_manual_grade = 0, False
+                gradebook.db.commit()
+        return replace(result, max_score=self._max_score(), recorded=True)
+
+    def _max_score(self) -> float:
+        with self.course.gradebook() as gradebook:
+            return gradebook.find_assignment(self.job.name).max_score
 
 
-def digest(folder: Path, source: bytes) -> str:
-    """A name for what is graded: everything handed in, and the instructor's version."""
-    mark = hashlib.sha256(source)
-    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
-    for path in paths:
-        if path.is_file() and not path.is_symlink():
-            mark.update(str(path.relative_to(folder)).encode() + b"\0")
-            mark.update(hashlib.sha256(path.read_bytes()).digest())
-    return mark.hexdigest()
+def _with_penalty(notes: tuple[str, ...], penalty: float) -> tuple[str, ...]:
+    return (*notes, f"late: {penalty:g} points less") if penalty else notes
+
+
+def _write(path: Path, text: str) -> None:
+    """In one step: a killed run leaves the old file or the new one."""
+    draft = path.with_suffix(".part")
+    draft.write_text(text, "utf-8", errors="surrogatepass")
+    draft.replace(path)

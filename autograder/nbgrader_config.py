@@ -11,16 +11,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from nbformat import NotebookNode
-from nbgrader import utils
 from traitlets.config import Config
-
-#: seconds a cell with a student's code may run before it is interrupted
-CELL_SECONDS = 60
-
-#: the same for the instructor's own cells: on a busy machine importing torch and transformers
-#: takes minutes, and that is no student's fault
-LOCKED_SECONDS = 600
 
 #: cells with this tag train something; the grader judges what the answers compute instead
 TRAINING_TAG = "training"
@@ -39,54 +30,36 @@ configure(get_config(), Path(__file__).resolve().parent)  # noqa: F821 (nbgrader
 def configure(config: Config, root: Path | str) -> Config:
     """Fill in `config` for the course folder `root`; returns it.
 
-    Differences from stock nbgrader: what a cell prints to stderr does not count as an error,
-    training cells are skipped and no others, feedback does not show hidden tests, lateness goes
-    by the course's policy, the export quotes, and a busy machine gets more time before a slow
-    kernel counts as a dead one.
+    Differences from stock nbgrader: a notebook is repaired and then judged (autograder.verdict),
+    not executed beside the gradebook; lateness goes by the course's policy; the export quotes.
     """
     from nbconvert.preprocessors import ClearMetadataPreprocessor
     from nbgrader import preprocessors as stock
 
-    from autograder.preprocessors import ConcealTests, NoTagsOnGradedCells, StderrIsNoError
+    from autograder.preprocessors import Judge, Repair, SavePoints
 
     prepare_environment()
     config.CourseDirectory.root = str(root)
-    config.Execute.timeout_func = cell_seconds
-    config.Execute.iopub_timeout = LOCKED_SECONDS
-    config.Execute.startup_timeout = LOCKED_SECONDS
-    config.Execute.skip_cells_with_tag = TRAINING_TAG
     config.Autograde.sanitize_preprocessors = [
         stock.ClearOutput,
+        Repair,
         stock.DeduplicateIds,
         stock.OverwriteKernelspec,
         stock.OverwriteCells,
-        NoTagsOnGradedCells,
         stock.CheckCellMetadata,
     ]
     config.Autograde.autograde_preprocessors = [
-        stock.Execute,
-        StderrIsNoError,
+        Judge,
         stock.IgnorePattern,
         ClearMetadataPreprocessor,
         stock.LimitOutput,
-        stock.SaveAutoGrades,
+        SavePoints,
         stock.AssignLatePenalties,
         stock.CheckCellMetadata,
-    ]
-    config.GenerateFeedback.preprocessors = [
-        stock.GetGrades,
-        ConcealTests,
-        "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
     ]
     config.ExportApp.plugin_class = "autograder.export.QuotedCsv"
     config.AssignLatePenalties.plugin_class = "autograder.late.GroupDeadlines"
     return config
-
-
-def cell_seconds(cell: NotebookNode) -> int:
-    """The time limit of a cell."""
-    own = utils.is_locked(cell) and not utils.is_grade(cell)
-    return LOCKED_SECONDS if own else CELL_SECONDS
 
 
 def prepare_environment() -> None:

@@ -1,56 +1,106 @@
-"""Steps added to nbgrader's own: two when grading, one when writing feedback."""
+"""Steps in nbgrader's own pipeline: what was handed in is repaired, judged, and its bonus saved.
+
+With them `nbgrader autograde` gives the scores of `course grade`: both ask `autograder.verdict`,
+and each takes over what the other has judged already.
+"""
 
 from __future__ import annotations
 
+import atexit
+from functools import cache
+from pathlib import Path
+
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
-from nbgrader import utils
-from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
+from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
+
+from autograder.course_folder import CourseFolder
+from autograder.homework import Homework, digest, open_homework
+from autograder.intake import Intake, repair, take_in
+from autograder.results import Result, load_result, save_result
+from autograder.runs import RunJudge
+from autograder.verdict import bonus_of, judge_submission, write_verdict
+from autograder.workers import Workers
 
 
-class NoTagsOnGradedCells(NbGraderPreprocessor):
-    """Cells of the homework run, whatever a submission says about them.
+class Repair(NbGraderPreprocessor):
+    """Cells that lost their metadata get it back, copies are set free, deleted tests return."""
 
-    Jupyter skips a cell by its tag, and a test that is skipped raises nothing: full points.
-    """
-
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: ResourcesDict, index: int
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        if "nbgrader" in cell.metadata:
-            cell.metadata.pop("tags", None)
-        return cell, resources
+        job, _ = _homework(self.config.CourseDirectory.root, resources)
+        for note in repair(nb, job.source):
+            self.log.warning(note)
+        return nb, resources
 
 
-class StderrIsNoError(NbGraderPreprocessor):
-    """A warning or a progress bar in a test cell must not cost the points.
+class Judge(NbGraderPreprocessor):
+    """In the place of executing a notebook: the verdict becomes its outputs."""
 
-    nbgrader scores a test cell 0 when it printed anything to stderr. Here such output becomes
-    ordinary output before the score is taken; exceptions stay what they are.
-    """
-
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: ResourcesDict, index: int
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        if utils.is_grade(cell):
-            for output in cell.get("outputs", []):
-                if output.output_type == "stream":
-                    output.name = "stdout"
-        return cell, resources
+        job, course = _homework(self.config.CourseDirectory.root, resources)
+        student = resources["nbgrader"]["student"]
+        taken = take_in(course.step("submitted", job.name, student), job.notebook_name, job.source)
+        result = load_result(course, job.name, student)
+        if result is None or result.digest != digest(job, nb, taken.zips):
+            result = self._judged(job, course, student, nb, taken)
+        write_verdict(nb, result)
+        resources["judged"] = result
+        return nb, resources
+
+    def _judged(
+        self, job: Homework, course: CourseFolder, student: str, nb: NotebookNode, taken: Intake
+    ) -> Result:
+        self.log.info("Judging %s of %s", job.name, student)
+        runs = RunJudge(job).judge(student, taken.packed)
+        result = judge_submission(
+            job, student, nb, _workers().open, packed=taken.zips, runs=runs, notes=taken.notes
+        )
+        if result.status == "infra_error":
+            raise RuntimeError(f"the grader failed, not the student: {result.reason}")
+        save_result(course, result)
+        return result
 
 
-class ConcealTests(ClearHiddenTests):
-    """Feedback without the hidden tests: neither their source nor a traceback that quotes it.
+class SavePoints(SaveAutoGrades):
+    """nbgrader's own, and bonus points as its extra credit."""
 
-    Of an error in a graded cell only its name and message stay.
-    """
-
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: ResourcesDict, index: int
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        cell, resources = super().preprocess_cell(cell, resources, index)
-        if utils.is_grade(cell):
-            for output in cell.get("outputs", []):
-                if output.output_type == "error":
-                    output.traceback = [f"{output.ename}: {output.evalue}"]
-        return cell, resources
+        nb, resources = super().preprocess(nb, resources)
+        bonus = bonus_of(resources["judged"])
+        if bonus:
+            with self.gradebook:
+                for cell, points in bonus.items():
+                    grade = self.gradebook.find_grade(
+                        cell, self.notebook_id, self.assignment_id, self.student_id
+                    )
+                    grade.extra_credit = points
+                self.gradebook.db.commit()
+        return nb, resources
+
+
+def _homework(root: str, resources: ResourcesDict) -> tuple[Homework, CourseFolder]:
+    name = resources["nbgrader"]["assignment"]
+    course = CourseFolder(Path(root))
+    marks = [*course.step("source", name).glob("*.ipynb"), course.policy_file]
+    changed = tuple(path.stat().st_mtime_ns for path in marks if path.is_file())
+    return _opened(course, name, changed), course
+
+
+@cache
+def _opened(course: CourseFolder, name: str, changed: tuple[int, ...]) -> Homework:
+    """Once for a class, and again when the instructor has changed something."""
+    return open_homework(name, course)
+
+
+@cache
+def _workers() -> Workers:
+    """Those of `nbgrader autograde`, for as long as the command runs."""
+    workers = Workers()
+    atexit.register(workers.close)
+    return workers

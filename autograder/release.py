@@ -24,10 +24,13 @@ from autograder.course_folder import (
     open_course,
     why_nbgrader_failed,
 )
-from autograder.nbgrader_config import LOCKED_SECONDS
+from autograder.homework import open_homework
 from autograder.paired import assignments_folder
 from autograder.policy import read_policy
 from course_utils.errors import CourseError
+
+#: for a cell: on a busy machine importing torch and transformers takes minutes
+CELL_SECONDS = 600
 
 #: the regions that students must not see, by nbgrader's markers
 REGIONS = ("SOLUTION", "HIDDEN TESTS")
@@ -55,12 +58,13 @@ def release(
         The released notebook.
 
     Raises:
-        CourseError: there is no such assignment, the policy is wrong, nbgrader refuses it, or a
-            promise is broken.
+        CourseError: there is no such assignment, the policy is wrong, its points are not those of
+            the checks, nbgrader refuses it, or a promise is broken.
     """
     course = open_course(course_dir)
     add_policy(course, assignments_dir)
     source = add_source(course, assignment, assignments_dir)
+    open_homework(assignment, course)
     outcome = course.nbgrader().generate_assignment(assignment, force=True)
     if not outcome["success"]:
         raise CourseError(
@@ -132,8 +136,8 @@ def run_cells(notebook: NotebookNode) -> NotebookNode:
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
-            timeout=LOCKED_SECONDS,
-            startup_timeout=LOCKED_SECONDS,
+            timeout=CELL_SECONDS,
+            startup_timeout=CELL_SECONDS,
             allow_errors=True,
             resources={"metadata": {"path": folder}},
         )

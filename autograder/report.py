@@ -14,10 +14,9 @@ from rich.table import Table
 from autograder.course_folder import CourseFolder, open_course
 from autograder.export import write_csv
 from autograder.feedback import PAGE_STYLE
+from autograder.live import COLOURS, plain
 from autograder.results import STATUSES, Result, load_results
 from course_utils.errors import CourseError
-
-COLOURS = {"graded": "green", "missing": "yellow", "student_error": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,9 @@ def report(assignment: str, course_dir: Path | str = "course-run") -> Report:
     return Report(tuple(results), summary, write_grades(course, results), page)
 
 
-def gradebook_table(results: Sequence[Result]) -> Table:
-    """The gradebook for a terminal: student, status, points per check, total, remarks."""
-    table = Table(title="Gradebook", title_justify="left")
+def gradebook_table(results: Sequence[Result], *, dry_run: bool = False) -> Table:
+    """The gradebook for a terminal: student, status, score, remarks."""
+    table = Table(title="Nothing was run" if dry_run else "Gradebook", title_justify="left")
     table.add_column("student")
     table.add_column("status")
     table.add_column("score", justify="right")
@@ -75,19 +74,15 @@ def gradebook_table(results: Sequence[Result]) -> Table:
     for result in results:
         colour = COLOURS.get(result.status, "red")
         remarks = "; ".join(filter(None, [result.reason, *result.notes]))
+        would = dry_run and result.status == "graded"
         table.add_row(
-            result.student,
-            f"[{colour}]{result.status}[/]",
-            f"{result.score:g}",
-            f"{result.max_score:g}",
-            _plain(remarks),
+            plain(result.student),
+            f"[{colour}]{'would be judged' if would else result.status}[/]",
+            "" if dry_run else f"{result.score:g}",
+            "" if dry_run else f"{result.max_score:g}",
+            plain(remarks),
         )
     return table
-
-
-def _plain(text: str) -> str:
-    """Text of unknown origin as rich prints it: brackets are no markup."""
-    return text.replace("[", "\\[")
 
 
 def write_grades(course: CourseFolder, results: Sequence[Result]) -> Path:

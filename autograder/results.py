@@ -1,13 +1,14 @@
 """The outcome of one submission, kept in a small file of its own.
 
-Every submission ends in one status. Statuses speak of the submission as a whole; what each
-exercise earned stands in the checks.
+Every submission ends in one status, the worst that happened on the way; what each exercise earned
+stands in its checks.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from autograder.course_folder import CourseFolder
 STATUSES = {
     "graded": "ran to the end; the score stands",
     "student_error": "an answer does not run, or the file can't be read; the rest is scored",
-    "timeout": "took too long; what ran before is scored",
-    "out_of_memory": "used more memory than allowed",
-    "output_limit": "printed more than allowed",
-    "crashed": "ended its own Python process; scored 0, a person should look",
+    "timeout": "an exercise took too long and earns nothing; the others are scored",
+    "out_of_memory": "an exercise used more memory than allowed; the others are scored",
+    "output_limit": "an exercise gave more than allowed; the others are scored",
+    "crashed": "an exercise ended its Python process; the others are scored",
     "missing": "nothing was handed in",
     "infra_error": "the grader failed, not the student; run it again",
 }
@@ -28,8 +29,9 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One graded cell: what it earned, and why not more."""
+    """One promise of an exercise: what it earned, and why not more."""
 
+    exercise: str
     name: str
     points: float
     max_points: float
@@ -40,9 +42,16 @@ class Check:
 class Result:
     """What came of one student's submission.
 
-    `score` is the gradebook's (checks plus what a person has given), `reason` one line on a
-    status other than "graded", `notes` what intake repaired or left out, `digest` what was
-    graded (see `grade.digest`).
+    Attributes:
+        score: the gradebook's: checks, what a person has given, less what lateness costs.
+        earned: what the checks alone give.
+        reason: one line on a status other than "graded".
+        notes: what intake repaired or left out.
+        findings: what is wrong, or odd, about runs.
+        said: cell number in the notebook -> what it printed, or the exception it raised.
+        digest: what was judged (see `homework.digest`); "" where there was nothing to judge.
+        recorded: whether the gradebook has it.
+        needs_person: whether somebody should look.
     """
 
     student: str
@@ -53,13 +62,24 @@ class Result:
     checks: tuple[Check, ...] = ()
     reason: str = ""
     notes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    said: dict[str, dict[str, str]] = field(default_factory=dict)
     seconds: float = 0.0
     digest: str = ""
-    needs_person: bool = field(default=False)
+    recorded: bool = False
+    needs_person: bool = False
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise ValueError(f"status {self.status!r} is none of {', '.join(STATUSES)}")
+
+    @property
+    def earned(self) -> float:
+        return sum(check.points for check in self.checks)
+
+    def of(self, exercise: str) -> tuple[Check, ...]:
+        """The checks of one exercise."""
+        return tuple(check for check in self.checks if check.exercise == exercise)
 
 
 def result_file(course: CourseFolder, assignment: str, student: str) -> Path:
@@ -70,18 +90,27 @@ def save_result(course: CourseFolder, result: Result) -> Path:
     """Write the file in one step: a killed run leaves the old one or the new one, whole."""
     path = result_file(course, result.assignment, result.student)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(asdict(result), indent=1, ensure_ascii=False), "utf-8")
-    os.replace(draft, path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            # what a student wrote may hold half a character, which UTF-8 has no place for
+            json.dump(asdict(result), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
     return path
 
 
 def load_result(course: CourseFolder, assignment: str, student: str) -> Result | None:
-    """The last result, or None when there is none (or its file is damaged)."""
+    """The last result, or None when there is none (or its file is damaged, or of another kit)."""
     try:
         data = json.loads(result_file(course, assignment, student).read_text("utf-8"))
-        checks = tuple(Check(**check) for check in data.pop("checks"))
-        return Result(**data | {"checks": checks, "notes": tuple(data["notes"])})
+        for name in ("notes", "findings"):
+            data[name] = tuple(data[name])
+        data["checks"] = tuple(Check(**check) for check in data["checks"])
+        return Result(**data)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -98,7 +127,10 @@ def load_results(course: CourseFolder, assignment: str) -> list[Result]:
         return []
     with course.gradebook() as gradebook:
         scores = {
-            submission.student_id: (submission.score, submission.needs_manual_grade)
+            submission.student_id: (
+                max(0.0, submission.score - (submission.late_submission_penalty or 0.0)),
+                submission.needs_manual_grade,
+            )
             for submission in gradebook.assignment_submissions(assignment)
         }
     return [

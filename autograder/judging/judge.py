@@ -13,13 +13,14 @@ the worker costs the check at hand: the next one gets a new worker, in which the
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from autograder.judging.student import Lost, Ran, Student, StudentError
+from autograder.judging.student import CELL_SECONDS, Lost, Ran, Student, StudentError
 from course_utils.errors import CourseError
 
 MOST_RESTARTS = 8
@@ -84,11 +85,13 @@ class Judgement:
         status: "graded", or the worst that happened on the way: "student_error", "timeout",
             "crashed", "out_of_memory", "output_limit".
         cells: what came of the cells, as they ran the first time.
+        reason: the cell that ended the worker, if none of the checks did; else "".
     """
 
     outcomes: tuple[Outcome, ...]
     cells: tuple[Ran, ...]
     status: str
+    reason: str = ""
 
     @property
     def earned(self) -> float:
@@ -126,6 +129,7 @@ def judge(
     checks: Iterable[Check],
     *,
     seed: str = "0",
+    seconds: float | None = None,
 ) -> Judgement:
     """Runs the cells at a worker and all checks against it.
 
@@ -133,8 +137,9 @@ def judge(
         open_worker: gives a fresh worker; called again after one is lost.
         cells: (grade_id, source), the instructor's and the student's, in order.
         seed: of what the checks draw.
+        seconds: for all of it; what is not judged by then earns nothing.
     """
-    bench = _Bench(open_worker, cells)
+    bench = _Bench(open_worker, cells, seconds)
     outcomes = []
     try:
         for one in checks:
@@ -142,7 +147,7 @@ def judge(
     finally:
         bench.close()
     worst = next((s for s in _WORST if s in bench.statuses), "graded")
-    return Judgement(tuple(outcomes), tuple(bench.ran), worst)
+    return Judgement(tuple(outcomes), tuple(bench.ran), worst, bench.reason)
 
 
 _WORST = ("crashed", "out_of_memory", "output_limit", "timeout", "student_error")
@@ -152,15 +157,27 @@ class _Bench:
     """A worker with the cells run, made anew when it is lost."""
 
     def __init__(
-        self, open_worker: Callable[[], Student], cells: Sequence[tuple[str, str]]
+        self,
+        open_worker: Callable[[], Student],
+        cells: Sequence[tuple[str, str]],
+        seconds: float | None,
     ) -> None:
         self.open_worker, self.cells = open_worker, list(cells)
+        self.until = None if seconds is None else time.monotonic() + seconds
+        self.given_up: dict[str, str] = {}  # exercise -> why its other checks are not tried
+        self.reason = ""
         self.student: Student | None = None
         self.ran: list[Ran] = []
         self.statuses: set[str] = set()
         self.restarts = -1
 
     def outcome(self, one: Check, seed: str) -> Outcome:
+        if one.exercise in self.given_up:
+            why = self.given_up[one.exercise]
+            return Outcome(one, 0.0, f"not judged: the exercise {_IN_WORDS[why]}.", why)
+        if self.until is not None and time.monotonic() > self.until:
+            self.statuses.add("timeout")
+            return Outcome(one, 0.0, "not judged: the time for a submission is used up.", "timeout")
         student = self._ready()
         if student is None:
             return Outcome(one, 0.0, "not judged: the work could not be run.", "crashed")
@@ -173,7 +190,12 @@ class _Bench:
             return Outcome(one, 0.0, self._said(one, raised), "student_error")
         except Lost as lost:
             self._drop(lost)
+            if lost.why == "timeout":  # each further check would take as long
+                self.given_up[one.exercise] = lost.why
             return Outcome(one, 0.0, f"{_IN_WORDS.get(lost.why, str(lost))}", lost.why)
+        except (AttributeError, TypeError, KeyError, IndexError, ValueError, RuntimeError) as odd:
+            # the check stumbled over an answer of another kind than it can compare
+            return Outcome(one, 0.0, f"gives something that can't be compared ({_name(odd)}).")
         return Outcome(one, one.points)
 
     def close(self) -> None:
@@ -183,6 +205,8 @@ class _Bench:
 
     def _said(self, one: Check, raised: StudentError) -> str:
         cell = next((ran for ran in self.ran if ran.name == one.exercise and ran.kind), None)
+        if cell is not None and cell.kind == "SystemExit" and cell.error in _IN_WORDS.values():
+            return f"the cell {cell.error}"
         if cell is not None:
             return f"the cell raises {cell.kind}: {cell.error}" if cell.error else (
                 f"the cell raises {cell.kind}"
@@ -206,9 +230,11 @@ class _Bench:
         ran = []
         for number, cell in enumerate(self.cells):
             try:
-                ran += self.student.run([cell])
+                left = CELL_SECONDS if self.until is None else self.until - time.monotonic()
+                ran += self.student.run([cell], min(CELL_SECONDS, max(1.0, left)))
             except Lost as lost:
                 self._drop(lost)
+                self.reason = self.reason or f"{cell[0]} {_IN_WORDS[lost.why]}"
                 self.cells[number] = (cell[0], f"raise SystemExit({_IN_WORDS[lost.why]!r})")
                 return
         if not self.ran:
@@ -276,6 +302,10 @@ def expect_refusal(what: str, call: Callable[[], Any], kind: str = "ValueError")
         )
         return
     raise Wrong(f"{what}: expected a {kind}, but nothing was raised.")
+
+
+def _name(raised: Exception) -> str:
+    return type(raised).__name__
 
 
 def _kind(value: Any) -> str:

@@ -91,7 +91,10 @@ def grade(
     assignment: Assignment,
     submissions: Annotated[
         Path | None,
-        typer.Option(help="Folder with one folder (or notebook) per student, named by id."),
+        typer.Option(
+            help="Folder with one folder, notebook or zip per student, named by id; or what an LMS "
+            "lets you download, as a folder or zip."
+        ),
     ] = None,
     course_dir: CourseDir = HERE,
     roster: Annotated[
@@ -105,16 +108,25 @@ def grade(
     regrade: Annotated[
         bool, typer.Option("--regrade", help="Also what is graded and has not changed.")
     ] = False,
+    replay: Annotated[
+        str,
+        typer.Option(
+            help="Put adapters back into their PLM and make answers again: no, sample, or all."
+        ),
+    ] = "no",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say who would be graded, and what intake repairs."),
+    ] = False,
     assignments: AssignmentsDir = None,
 ) -> None:
     """Grade a class and print the gradebook.
 
-    Each submission runs in a process of its own with a time limit, but with your rights: grade
-    on a machine, or in a container, that holds nothing a student must not reach. Ends with
-    status 1 when the grader itself failed on a submission.
+    Students' code runs in a sandbox; what it is worth is decided outside. Stopped, it goes on where
+    it was. Ends with status 1 when the grader itself failed on a submission.
     """
     _need_nbgrader()
-    from autograder.grade import grade as grade_class
+    from autograder.grade import grade_class
     from autograder.report import gradebook_table
 
     results = grade_class(
@@ -126,9 +138,11 @@ def grade(
         roster=roster,
         regrade=regrade,
         seconds=seconds,
+        replay=replay,
+        dry_run=dry_run,
         assignments_dir=assignments,
     )
-    Console().print(gradebook_table(results))
+    Console().print(gradebook_table(results, dry_run=dry_run))
     raise typer.Exit(1 if any(r.status == "infra_error" for r in results) else 0)
 
 

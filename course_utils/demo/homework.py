@@ -23,13 +23,13 @@ def release_homework(demo: Demo) -> None:
 def grade_class(demo: Demo) -> None:
     """An invented class hands in; gradebook, feedback pages, grades.csv."""
     from autograder.feedback import feedback
-    from autograder.grade import grade
+    from autograder.grade import grade_class as grade_all
     from autograder.report import gradebook_table, report
     from autograder.sample_class import build_sample_class, sample_roster
 
     course = demo.output / "course"
     submissions = build_sample_class(HOMEWORK, course)
-    results = grade(
+    results = grade_all(
         HOMEWORK,
         course,
         submissions,

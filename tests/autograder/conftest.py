@@ -13,7 +13,7 @@ import tiny_homework as tiny
 from made_once import made_once
 
 from autograder.course_folder import open_course
-from autograder.grade import grade
+from autograder.grade import grade_class
 from autograder.release import release
 from autograder.sample_class import build_sample_class, sample_roster
 
@@ -58,7 +58,7 @@ def tiny_class(tmp_path_factory) -> Path:
         tiny.write_class(root / "in", stub)
         roster = root / "roster.csv"
         roster.write_text("student_id\nabsent\n" + "\n".join(tiny.CLASS) + "\n", "utf-8")
-        grade("tiny", root / "course", root / "in", roster=roster, jobs=2, seconds=40)
+        grade_class("tiny", root / "course", root / "in", roster=roster, jobs=2, seconds=40)
 
     return made_once(tmp_path_factory, "tiny-class", make)
 
@@ -74,7 +74,7 @@ def hw_prompt_class(tmp_path_factory) -> Path:
         for student, notebook in (("the-instructor", source), ("the-stub", stub)):
             (folder / student).mkdir()
             (folder / student / stub.name).write_bytes(notebook.read_bytes())
-        grade("hw_prompt", root / "course", folder, roster=sample_roster(), jobs=2)
+        grade_class("hw_prompt", root / "course", folder, roster=sample_roster(), jobs=2)
 
     return made_once(tmp_path_factory, "hw-prompt-class", make)
 

@@ -8,7 +8,7 @@ import pytest
 import tiny_homework as tiny
 
 from autograder.export import gradebook_rows
-from autograder.grade import grade
+from autograder.grade import grade_class
 from autograder.late import group_of
 from autograder.release import release
 from course_utils.errors import CourseError
@@ -48,7 +48,7 @@ def test_each_group_by_its_own_deadline(course, hand_in):
     for student, stamp in times.items():
         folder = hand_in(student, **tiny.SOLUTIONS)
         (folder / student / "timestamp.txt").write_text(stamp)
-    grade("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+    grade_class("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
     from autograder.course_folder import open_course
 
     with open_course(course / "course").gradebook() as gradebook:
@@ -62,7 +62,7 @@ def test_a_student_without_a_deadline_is_found_before_anything_is_graded(course,
     folder = hand_in("dan", **tiny.SOLUTIONS)
     (course / "roster.csv").write_text(ROSTER + "dan,9\n")
     with pytest.raises(CourseError, match="dan is in group '9', for which the policy sets no"):
-        grade("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+        grade_class("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
     assert not list((course / "course" / "autograded").iterdir())
 
 
@@ -71,7 +71,7 @@ def test_an_extension_for_nobody(course, hand_in):
     with (course / "course" / "policy.toml").open("a") as file:
         file.write('\n[[extension]]\nstudent = "an"\nassignments = ["tiny"]\ndays = 1\n')
     with pytest.raises(CourseError, match="more time to 'an', who is not on the roster"):
-        grade("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+        grade_class("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
 
 
 def test_a_wrong_policy_stops_the_release(tmp_path):

@@ -10,7 +10,7 @@ import sys
 import pytest
 import tiny_homework as tiny
 
-from autograder.grade import grade
+from autograder.grade import grade_class
 
 
 def nbgrader(folder, *arguments: str) -> str:
@@ -41,7 +41,7 @@ def test_autograde_feedback_export(stocked):
     page = (stocked / "feedback" / "ben" / "tiny" / "tiny.html").read_text("utf-8")
     assert "double: wrong for large numbers" in page
     assert "1234" not in page
-    ours = grade("tiny", stocked, progress=False)
+    ours = grade_class("tiny", stocked, progress=False)
     assert {result.student: result.score for result in ours} == rows
 
 

@@ -1,4 +1,4 @@
-"""A homework without torch: `double` (1 + 2 points) and `half` (1 point), and a class."""
+"""A homework of two lines: `double` (1 + 2 points) and `half` (1 point), and a class."""
 
 from __future__ import annotations
 
@@ -10,6 +10,30 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from autograder.sample_class import write_answer
+
+#: the checks of this homework, as an instructor writes them
+CHECKS = """
+from autograder.judging.judge import Checks, expect_value
+
+check = Checks()
+
+
+@check("doubles 2", points=1, exercise="double")
+def _(student, draw):
+    expect_value("double(2)", student.call("double", 2), 4)
+
+
+@check("doubles any number", points=2, exercise="double")
+def _(student, draw):
+    number = draw.between(1000, 9999)
+    expect_value("double of a large number", student.call("double", number), 2 * number)
+
+
+@check("halves any number", points=1, exercise="half")
+def _(student, draw):
+    number = draw.between(1, 999)
+    expect_value("half", student.call("half", number), number / 2)
+"""
 
 SOLUTIONS = {"double": "return x + x  # the secret way", "half": "return x / 2  # by halves"}
 
@@ -36,18 +60,12 @@ def _answer(name: str, body: str):
 
 def notebook(setup: str = "import math") -> NotebookNode:
     """The instructor's version."""
-    hidden = (
-        "### BEGIN HIDDEN TESTS\n"
-        "assert double(1234) == 2468, 'double: wrong for large numbers'\n"
-        "### END HIDDEN TESTS"
-    )
     made = new_notebook(
         cells=[
             new_markdown_cell("# Tiny", id="title"),
             _cell("setup", setup),
             _answer("double", SOLUTIONS["double"]),
-            _cell("double-check", "assert double(2) == 4, f'expected 4, got {double(2)}'", 1),
-            _cell("double-more", hidden, 2),
+            _cell("double-check", "assert double(2) == 4, f'expected 4, got {double(2)}'", 3),
             _answer("half", SOLUTIONS["half"]),
             _cell("half-check", "assert half(2) == 1, f'expected 1, got {half(2)}'", 1),
         ]
@@ -62,6 +80,8 @@ def write_assignment(folder: Path, original: NotebookNode) -> Path:
     place = folder / "source" / "tiny" / "tiny.ipynb"
     place.parent.mkdir(parents=True)
     nbformat.write(original, place)
+    (folder / "checks").mkdir(exist_ok=True)
+    (folder / "checks" / "tiny.py").write_text(CHECKS, "utf-8")
     return folder
 
 
@@ -85,8 +105,8 @@ CLASS = {
     "only-what-shows": ({**SOLUTIONS, "double": "return 4"}, None, "graded", 2),
     "unwritten": ({}, None, "graded", 0),
     "syntax": ({**SOLUTIONS, "half": "return x /"}, None, "student_error", 3),
-    "exits": ({**SOLUTIONS, "half": "import os\nos._exit(0)"}, None, "crashed", 0),
-    "endless": ({**SOLUTIONS, "half": "while True:\n    pass"}, None, "timeout", 0),
+    "exits": ({**SOLUTIONS, "half": "import os\nos._exit(0)"}, None, "crashed", 3),
+    "endless": ({**SOLUTIONS, "half": "while True:\n    pass"}, None, "timeout", 3),
     "noisy": (
         {**SOLUTIONS, "half": "import os, sys\nos.write(2, b'low')\nprint(x, file=sys.stderr)\n"
          "return x / 2"},

@@ -1,0 +1,199 @@
+"""What is the same for every submission of a homework: the instructor's cells, checks, policy.
+
+    job = open_homework("hw_prompt", course)     in a course folder
+    job = open_homework("hw_prompt")             without one
+
+An exercise X has an answer cell X and a locked cell X-check that carries its points; what they are
+worth is decided by the named checks of `autograder.checks` (an instructor's own homework keeps its
+checks in `assignments/checks/<name>.py`, with a `check = Checks()` there). The cell results-check
+carries the points of the runs, by the policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader import utils
+
+import autograder.checks
+from autograder.course_folder import CourseFolder
+from autograder.judging import judge, plms, student
+from autograder.judging.judge import Checks
+from autograder.nbgrader_config import TRAINING_TAG
+from autograder.paired import assignments_folder, source_folder
+from autograder.policy import Policy, read_policy
+from course_utils import __version__
+from course_utils.errors import CourseError
+
+CHECK = "-check"
+RESULTS = "results"  #: the exercise whose points come from runs
+BONUS = "bonus-"  #: exercises whose points come on top
+OWN_CHECKS = "checks"  #: folder of an instructor's own checks
+
+
+@dataclass(frozen=True)
+class Homework:
+    """One homework as the grader knows it.
+
+    Attributes:
+        source: the instructor's notebook.
+        seed: of what the checks draw: the same for the whole class, and no student knows it.
+        version: changes with anything that decides a score, so that older verdicts are not
+            taken for this one's.
+    """
+
+    name: str
+    notebook_name: str
+    source: NotebookNode
+    checks: Checks
+    policy: Policy
+    seed: str
+    version: str
+
+    @property
+    def exercises(self) -> tuple[str, ...]:
+        """The exercises with checks, in the order of the checks."""
+        return tuple(dict.fromkeys(check.exercise for check in self.checks.all))
+
+    @property
+    def result_points(self) -> float:
+        """What runs can earn."""
+        return sum(r.points * r.most for r in self.policy.results if r.assignment == self.name)
+
+    def points_of(self, exercise: str) -> float:
+        """What an exercise can earn."""
+        return self.result_points if exercise == RESULTS else self.checks.points_of(exercise)
+
+
+def open_homework(
+    name: str,
+    course: CourseFolder | None = None,
+    *,
+    assignments_dir: Path | str | None = None,
+) -> Homework:
+    """A homework by its name, from the course folder where there is one.
+
+    Args:
+        course: a folder in which it is released; the instructor's version, the policy and the
+            seed come from there.
+        assignments_dir: without a course folder: where the instructor's versions are.
+
+    Raises:
+        CourseError: no such homework, no checks for it, a wrong policy, or points in the notebook
+            that are not those of the checks.
+    """
+    if course is None:
+        home = assignments_folder(assignments_dir)
+        folder, checks, policy = source_folder(name, home), home / OWN_CHECKS, home / "policy.toml"
+        seed = secrets.token_hex(16)
+    else:
+        folder, checks = course.step("source", name), course.root / OWN_CHECKS
+        policy, seed = course.policy_file, course.seed()
+    found = sorted(folder.glob("*.ipynb"))
+    if len(found) != 1:
+        raise CourseError(f"{folder} holds {len(found)} notebooks; a homework has one.")
+    source = nbformat.read(found[0], as_version=4)
+    checker = load_checks(name, checks)
+    rules = read_policy(policy) if policy.is_file() else Policy()
+    job = Homework(
+        name=name,
+        notebook_name=found[0].name,
+        source=source,
+        checks=checker,
+        policy=rules,
+        seed=seed,
+        version=_version(source, checker, rules),
+    )
+    check_points(job)
+    return job
+
+
+def load_checks(name: str, own: Path) -> Checks:
+    """A homework's checks: an instructor's own in `own/<name>.py`, else the kit's.
+
+    Raises:
+        CourseError: there are none, or the file has no `check`.
+    """
+    path = own / f"{name}.py"
+    if not path.is_file():
+        return autograder.checks.checks_of(name)
+    spec = importlib.util.spec_from_file_location(f"own_checks_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not isinstance(getattr(module, "check", None), Checks):
+        raise CourseError(f"{path}: expected `check = Checks()` and checks made with it.")
+    return module.check
+
+
+def check_points(job: Homework) -> None:
+    """The notebook's points are those that can be earned.
+
+    Raises:
+        CourseError: the first cell that promises others, a check without a cell, or a cell that
+            nothing judges.
+    """
+    cells = {c.metadata.nbgrader["grade_id"]: c for c in job.source.cells if utils.is_grade(c)}
+    wanted = {f"{name}{CHECK}": job.points_of(name) for name in job.exercises}
+    if job.result_points:
+        wanted[f"{RESULTS}{CHECK}"] = job.result_points
+    for name, points in wanted.items():
+        shown = 0.0 if name.startswith(BONUS) else points
+        if name not in cells:
+            raise CourseError(f"{job.name}: {points:g} points can be earned in {name!r}, but the "
+                              "notebook has no such graded cell.")  # fmt: skip
+        if float(cells[name].metadata.nbgrader["points"]) != shown:
+            raise CourseError(
+                f"{job.name}: cell {name!r} promises {cells[name].metadata.nbgrader['points']} "
+                f"points, but its checks (or the policy's results) give {shown:g}. Make them agree."
+            )
+    for name, cell in cells.items():
+        if not utils.is_solution(cell) and name not in wanted:
+            raise CourseError(
+                f"{job.name}: nothing judges cell {name!r}. Write checks for exercise "
+                f"{name.removesuffix(CHECK)!r}; see assignments/README.md."
+            )
+
+
+def cells_to_run(notebook: NotebookNode) -> list[tuple[int, str, str]]:
+    """(index, name, source) of the cells that a worker runs, in order.
+
+    Not run: self-checks (the judge's checks stand for them), cells tagged as training (what was
+    trained is handed in and judged by its results), and text.
+    """
+    found = []
+    for index, cell in enumerate(notebook.cells):
+        about = cell.metadata.get("nbgrader")
+        training = about is None and TRAINING_TAG in cell.metadata.get("tags", [])
+        self_check = utils.is_grade(cell) and not utils.is_solution(cell)
+        if cell.cell_type == "code" and not training and not self_check and cell.source.strip():
+            name = about["grade_id"] if about else f"cell {index}"
+            found.append((index, name, cell.source))
+    return found
+
+
+def digest(job: Homework, notebook: NotebookNode, packed: Sequence[bytes] = ()) -> str:
+    """A name for what is judged: the cells that run, the zips of runs, and who judges."""
+    mark = hashlib.sha256(job.version.encode())
+    mark.update(json.dumps([[n, s] for _, n, s in cells_to_run(notebook)]).encode())
+    for data in packed:
+        mark.update(hashlib.sha256(data).digest())
+    return mark.hexdigest()
+
+
+def _version(source: NotebookNode, checks: Checks, policy: Policy) -> str:
+    mark = hashlib.sha256(__version__.encode())
+    mark.update(nbformat.writes(source).encode())
+    mark.update(repr(policy).encode())
+    modules = {inspect.getmodule(check.run) for check in checks.all} | {judge, student, plms}
+    for path in sorted(str(module.__file__) for module in modules if module is not None):
+        mark.update(Path(path).read_bytes())
+    return mark.hexdigest()
