@@ -19,6 +19,7 @@ from pathlib import Path
 import nbformat
 from rich.console import Console
 
+from autograder.collect import NOTES, collect
 from autograder.course_folder import (
     CourseFolder,
     add_roster,
@@ -93,9 +94,9 @@ def grade_class(
     Args:
         assignment: such as "hw_prompt"; released into the course folder if it is not yet.
         course_dir: the course folder.
-        submissions: a folder with what was handed in, one folder (or one notebook or zip) per
-            student, named by student id. It is not changed. None: what lies in the course folder's
-            `submitted/<student>/<assignment>` already.
+        submissions: what was handed in, see `collect`: a folder with one folder, notebook or zip
+            per student, or an LMS's download. It is not changed. None: what lies in the course
+            folder's `submitted/<student>/<assignment>` already.
         students: only these ids; None: everybody on the roster or with a submission.
         jobs: how many submissions are judged at a time.
         roster: a CSV with a column student_id; None: the course folder's roster.csv, if any.
@@ -119,8 +120,8 @@ def grade_class(
     if jobs < 1:
         raise CourseError(f"jobs={jobs}: expected 1 or more.")
     course = open_course(course_dir)
-    if submissions is not None and not Path(submissions).is_dir():
-        raise CourseError(f"no submissions: {submissions} is not a folder.")
+    if submissions is not None and not Path(submissions).exists():
+        raise CourseError(f"no submissions: {submissions} is not there.")
     with _alone(course):
         if not course.is_released(assignment):
             release(assignment, course.root, assignments_dir=assignments_dir, run=False)
@@ -166,22 +167,10 @@ def _handed_in(
     taken = {path.parent.name: path for path in course.root.glob(f"submitted/*/{assignment}")}
     if submissions is None:
         return taken
-    entries = [
-        path
-        for path in Path(submissions).resolve().iterdir()
-        if not path.name.startswith((".", "__MACOSX"))
-    ]
-    folders = {path.name: path for path in entries if path.is_dir()}
-    kinds = (".zip", ".ipynb")
-    files = {path.stem: path for path in entries if path.suffix in kinds and path.is_file()}
-    return (
-        taken
-        | files
-        | {
-            student: folder / assignment if (folder / assignment).is_dir() else folder
-            for student, folder in folders.items()
-        }
-    )
+    roster = read_roster(course.roster_file) if course.roster_file.is_file() else []
+    found = collect(Path(submissions), course.root / "collected" / assignment, roster)
+    inner = {student: path / assignment for student, path in found.items()}
+    return taken | {s: inner[s] if inner[s].is_dir() else path for s, path in found.items()}
 
 
 def _choose(
@@ -296,6 +285,9 @@ class _Clerk:
         """(what is known of it unjudged, what is to be judged: None where nothing is)."""
         folder = self.handed_in.get(student, self._place(student))
         taken = take_in(folder, self.job.notebook_name, self.job.source)
+        said = folder / NOTES
+        if said.is_file():
+            taken = replace(taken, notes=(*taken.notes, *said.read_text("utf-8").splitlines()))
         if self.roster and student not in self.roster:
             taken = replace(taken, notes=(*taken.notes, "not on the roster"))
         if taken.notebook is None:

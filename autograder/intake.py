@@ -8,15 +8,18 @@ bad submission must not stop the class.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
+from autograder.collect import OURS
 from autograder.evidence.packed import MOST_IN_ALL, Packed, read_packed
 from course_utils.errors import CourseError
 
@@ -24,7 +27,6 @@ from course_utils.errors import CourseError
 MAX_BYTES = 20_000_000
 MOST_CELLS = 2_000
 MOST_FILES = 2_000
-OURS = ("timestamp.txt",)  #: files that nbgrader and the collection put beside a submission
 LEAST_LIKENESS = 0.4
 MOST_COMPARED = 5_000  # characters
 _DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
@@ -66,7 +68,7 @@ def take_in(folder: Path, name: str, released: NotebookNode) -> Intake:
             return Intake(None, tuple(notes), reason, found=bool(reason))
         if path is None and packed.notebook is None:
             return Intake(None, tuple(notes), "no notebook in the zip", packed, zips)
-        notebook = read_notebook(path) if path else parse_notebook(packed.notebook)
+        notebook = read_notebook(path, notes) if path else parse_notebook(packed.notebook, notes)
     except (CourseError, OSError, ValueError, RecursionError) as error:
         return Intake(None, tuple(notes), f"can't be read: {error}")
     if path and packed and packed.notebook and path.read_bytes() != packed.notebook:
@@ -148,35 +150,27 @@ def _files(folder: Path, pattern: str) -> list[Path]:
     return sorted(found)
 
 
-def read_notebook(path: Path) -> NotebookNode:
-    """A notebook of format 4 from a file of unknown origin.
-
-    Raises:
-        ValueError: it is not one, with what is wrong in a few words.
-    """
+def read_notebook(path: Path, notes: list[str]) -> NotebookNode:
+    """A notebook of format 4 from a file of unknown origin; see `parse_notebook`."""
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"{path.name} has {size / 1e6:.0f} MB, expected a notebook")
     try:
-        return parse_notebook(path.read_bytes())
+        return parse_notebook(path.read_bytes(), notes)
     except ValueError as wrong:
         raise ValueError(f"{path.name}: {wrong}") from None
 
 
-def parse_notebook(data: bytes) -> NotebookNode:
-    """A notebook of format 4 from bytes of unknown origin.
+def parse_notebook(content: bytes, notes: list[str]) -> NotebookNode:
+    """A notebook of format 4 from bytes of unknown origin; says in `notes` what it converted.
 
     Raises:
         ValueError: it is not one, with what is wrong in a few words.
     """
-    try:
-        data = json.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise ValueError("it is not text in UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is not JSON (line {error.lineno})") from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply for a notebook") from None
+    data = _json(content, notes)
+    if isinstance(data, dict) and isinstance(data.get("worksheets"), list):
+        data = _from_format_3(data)
+        notes.append("the notebook is of format 3; converted")
     if not isinstance(data, dict) or not isinstance(data.get("cells"), list):
         raise ValueError("it is JSON but not a notebook of format 4")
     if len(data["cells"]) > MOST_CELLS:
@@ -193,6 +187,28 @@ def parse_notebook(data: bytes) -> NotebookNode:
     except nbformat.ValidationError as error:
         raise ValueError(f"it is not a valid notebook: {error.message[:200]}") from None
     return notebook
+
+
+def _json(content: bytes, notes: list[str]) -> Any:
+    encoding = "utf-8-sig"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+        notes.append("the notebook is text in UTF-16; converted")
+    try:
+        return json.loads(content.decode(encoding))
+    except UnicodeDecodeError:
+        raise ValueError("it is not text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON (line {error.lineno})") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply for a notebook") from None
+
+
+def _from_format_3(data: dict) -> dict:
+    try:
+        return nbformat.convert(nbformat.from_dict(data | {"nbformat": 3}), 4)
+    except Exception as odd:  # the converter takes the shape for granted
+        raise ValueError(f"it is of format 3 and can't be converted ({odd!r:.100})") from None
 
 
 def _complete(cell: dict, number: int) -> None:
