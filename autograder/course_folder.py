@@ -35,12 +35,13 @@ import nbformat
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
 
 from autograder.nbgrader_config import CONFIG_FILE, configure, prepare_environment
 from autograder.paired import assignments_folder, source_folder
 from course_utils.errors import CourseError
 
-POLICY = "policy.toml"
+POLICY, CONFIG, DATABASE = "policy.toml", "nbgrader_config.py", "gradebook.db"
 
 #: the columns of roster.csv that go into the gradebook; others are left alone
 ROSTER_COLUMNS = ("student_id", "first_name", "last_name", "email")
@@ -83,7 +84,24 @@ class CourseFolder:
         return any(self.step("release", assignment).glob("*.ipynb"))
 
     def config(self) -> Config:
-        return configure(Config(), self.root)
+        """The folder's nbgrader_config.py, with whatever was added to it.
+
+        Raises:
+            CourseError: it can't be run; says what it raises.
+        """
+        path = self.root / CONFIG
+        if not path.is_file():
+            return configure(Config(), self.root)
+        loader = PyFileConfigLoader(path.name, path=str(self.root))
+        try:
+            return loader.load_config()
+        except Exception as broken:
+            raise CourseError(f"{path}: {type(broken).__name__}: {broken}") from broken
+
+    @property
+    def db_url(self) -> str:
+        """Where the gradebook is: SQLite in this folder, unless nbgrader_config.py says another."""
+        return self.config().CourseDirectory.get("db_url") or f"sqlite:///{self.root / DATABASE}"
 
     def nbgrader(self) -> NbGraderAPI:
         """nbgrader's own interface, on this folder. It says only what goes wrong."""
@@ -94,7 +112,7 @@ class CourseFolder:
     @contextmanager
     def gradebook(self) -> Iterator[Gradebook]:
         """The database, closed at the end of the block."""
-        with Gradebook(f"sqlite:///{self.root / 'gradebook.db'}") as gradebook:
+        with Gradebook(self.db_url) as gradebook:
             yield gradebook
 
 
@@ -110,7 +128,7 @@ def open_course(course_dir: Path | str = "course-run") -> CourseFolder:
     for name in ("source", "release", "submitted", "autograded", "feedback", "results"):
         (root / name).mkdir(parents=True, exist_ok=True)
     prepare_environment()
-    config = root / "nbgrader_config.py"
+    config = root / CONFIG
     if not config.exists():
         config.write_text(CONFIG_FILE, "utf-8")
     return CourseFolder(root)

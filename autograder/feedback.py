@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autograder.course_folder import CourseFolder, open_course, why_nbgrader_failed
-from autograder.results import STATUSES, Result, load_results
+from autograder.results import STATUSES, Check, Result, load_results
 from course_utils.errors import CourseError
 
 #: the look of every page written here, inside the page: it is sent to students as one file
@@ -29,8 +29,7 @@ def feedback(
     """Write `feedback/<student>/<assignment>/`: the notebook's page, and summary.html.
 
     The notebook's page is nbgrader's, with the student's cells, outputs and any comments from
-    formgrader, without hidden tests. The summary says the status and every check with its
-    points and message.
+    formgrader. The summary says the status and every check with its points and message.
 
     Returns:
         The summaries, in the order of the students.
@@ -81,18 +80,28 @@ def summary_page(result: Result, notebook_page: str | None = None) -> str:
     if result.notes:
         items = "".join(f"<li>{html.escape(note)}</li>" for note in result.notes)
         parts.append(f"<p>When your work was taken in:</p><ul>{items}</ul>")
-    if result.checks:
-        rows = "".join(
-            f"<tr><td>{html.escape(check.name)}<td class=n>{check.points:g}"
-            f"<td class=n>{check.max_points:g}<td>{html.escape(check.message)}"
-            for check in result.checks
-        )
-        parts.append(
-            "<table><caption>Checks</caption><tr><th>check<th class=n>points<th class=n>of"
-            f"<th>what it says{rows}</table>"
-        )
+    if result.findings:
+        items = "".join(f"<li>{html.escape(finding)}</li>" for finding in result.findings)
+        parts.append(f"<p>About your runs:</p><ul>{items}</ul>")
+    for exercise in dict.fromkeys(check.exercise for check in result.checks):
+        parts.append(_exercise_table(exercise, result.of(exercise)))
     if notebook_page:
         parts.append(
             f"<p><a href='{html.escape(notebook_page)}'>Your notebook with outputs</a></p>"
         )
     return "\n".join(parts) + "</html>\n"
+
+
+def _exercise_table(exercise: str, checks: Sequence[Check]) -> str:
+    earned = sum(check.points for check in checks)
+    most = sum(check.max_points for check in checks)
+    rows = "".join(
+        f"<tr><td>{'✓' if check.points >= check.max_points else '✗'} {html.escape(check.name)}"
+        f"<td class=n>{check.points:g}<td class=n>{check.max_points:g}"
+        f"<td>{html.escape(check.message)}"
+        for check in checks
+    )
+    return (
+        f"<table><caption>{html.escape(exercise)} · {earned:g} of {most:g}</caption>"
+        f"<tr><th>check<th class=n>points<th class=n>of<th>what it says{rows}</table>"
+    )

@@ -36,24 +36,26 @@ def configure(config: Config, root: Path | str) -> Config:
     from nbconvert.preprocessors import ClearMetadataPreprocessor
     from nbgrader import preprocessors as stock
 
-    from autograder.preprocessors import Judge, Repair, SavePoints
-
+    # by name: only grading itself imports torch
+    repair, judge, save = (
+        f"autograder.preprocessors.{n}" for n in ("Repair", "Judge", "SavePoints")
+    )
     prepare_environment()
     config.CourseDirectory.root = str(root)
     config.Autograde.sanitize_preprocessors = [
         stock.ClearOutput,
-        Repair,
+        repair,
         stock.DeduplicateIds,
         stock.OverwriteKernelspec,
         stock.OverwriteCells,
         stock.CheckCellMetadata,
     ]
     config.Autograde.autograde_preprocessors = [
-        Judge,
+        judge,
         stock.IgnorePattern,
         ClearMetadataPreprocessor,
         stock.LimitOutput,
-        SavePoints,
+        save,
         stock.AssignLatePenalties,
         stock.CheckCellMetadata,
     ]

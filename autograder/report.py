@@ -29,8 +29,8 @@ class Summary:
     max_score: float
     mean: float
     median: float
-    #: check -> share of its points that those who handed in earned, hardest first
-    checks: dict[str, float]
+    #: (exercise, check) -> share of its points that those who handed in earned, hardest first
+    checks: dict[tuple[str, str], float]
     needs_person: tuple[str, ...]
 
 
@@ -86,10 +86,16 @@ def gradebook_table(results: Sequence[Result], *, dry_run: bool = False) -> Tabl
 
 
 def write_grades(course: CourseFolder, results: Sequence[Result]) -> Path:
-    """grades.csv: a row per student with names from the gradebook, a column per check."""
-    checks = list(dict.fromkeys(check.name for result in results for check in result.checks))
+    """grades.csv: a row per student with names from the gradebook, a column per graded cell."""
+    cells: dict[str, None] = {}
+    given: dict[str, dict[str, float | None]] = {}
     with course.gradebook() as gradebook:
         people = {student.id: student for student in gradebook.students}
+        for submission in gradebook.assignment_submissions(results[0].assignment):
+            grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+            given[submission.student_id] = {grade.name: grade.score for grade in grades}
+        for notebook in gradebook.find_assignment(results[0].assignment).notebooks:
+            cells |= dict.fromkeys(cell.name for cell in notebook.grade_cells)
     rows = [
         {
             "student_id": result.student,
@@ -100,22 +106,22 @@ def write_grades(course: CourseFolder, results: Sequence[Result]) -> Path:
             "score": result.score,
             "max_score": result.max_score,
         }
-        | {check.name: check.points for check in result.checks}
+        | given.get(result.student, {})
         for result in results
     ]
     columns = ["student_id", "last_name", "first_name", "assignment", "status", "score"]
-    return write_csv(course.root / "grades.csv", [*columns, "max_score", *checks], rows)
+    return write_csv(course.root / "grades.csv", [*columns, "max_score", *cells], rows)
 
 
 def summarise(results: Sequence[Result]) -> Summary:
     """The numbers of the class page."""
     handed_in = [result for result in results if result.status != "missing"]
     scores = [result.score for result in handed_in]
-    earned: dict[str, list[float]] = {}
+    earned: dict[tuple[str, str], list[float]] = {}
     for result in handed_in:
         for check in result.checks:
-            if check.max_points:
-                earned.setdefault(check.name, []).append((check.points or 0) / check.max_points)
+            share = check.points / check.max_points if check.max_points else 1.0
+            earned.setdefault((check.exercise, check.name), []).append(share)
     shares = {name: statistics.fmean(values) for name, values in earned.items()}
     return Summary(
         students=len(results),
@@ -135,9 +141,17 @@ def class_page(assignment: str, results: Sequence[Result], summary: Summary) -> 
     counts = ", ".join(f"{number} {status}" for status, number in summary.statuses.items())
     people = ", ".join(map(html.escape, summary.needs_person)) or "nobody"
     checks = "".join(
-        f"<tr><td>{html.escape(name)}<td class=n>{share:.0%}<td>{_bar(share)}"
-        for name, share in summary.checks.items()
+        f"<tr><td>{html.escape(exercise)}<td>{html.escape(name)}<td class=n>{share:.0%}"
+        f"<td>{_bar(share)}"
+        for (exercise, name), share in summary.checks.items()
     )
+    odd = "".join(
+        f"<tr><td>{html.escape(r.student)}<td>{html.escape(finding)}"
+        for r in results
+        for finding in r.findings
+    )
+    if odd:
+        odd = f"<table><caption>What runs were found to be</caption>{odd}</table>"
     rows = "".join(
         f"<tr><td>{html.escape(r.student)}<td title='{html.escape(STATUSES[r.status])}'>{r.status}"
         f"<td class=n>{r.score:g}<td>{html.escape('; '.join(filter(None, [r.reason, *r.notes])))}"
@@ -150,7 +164,7 @@ def class_page(assignment: str, results: Sequence[Result], summary: Summary) -> 
         f"A person should look at: {people}.</p>"
         f"<table><caption>Scores</caption>{_distribution(results, summary.max_score)}</table>"
         "<table><caption>Checks, hardest first</caption>"
-        f"<tr><th>check<th class=n>earned<th>{checks}</table>"
+        f"<tr><th>exercise<th>check<th class=n>earned<th>{checks}</table>{odd}"
         "<table><caption>Students</caption>"
         f"<tr><th>student<th>status<th class=n>score<th>remarks{rows}</table></html>\n"
     )

@@ -161,10 +161,26 @@ def feedback(
     print("\n".join(map(str, pages)))
 
 
-def export(assignment: Assignment, course_dir: CourseDir = HERE) -> None:
-    """Write grades.csv and a page about the class."""
+def export(
+    assignment: Annotated[
+        str | None,
+        typer.Argument(help="For example hw_prompt. None: what counts of all, by the policy."),
+    ] = None,
+    course_dir: CourseDir = HERE,
+    lms: Annotated[
+        str | None, typer.Option("--for", help="canvas or moodle: a file that it imports.")
+    ] = None,
+) -> None:
+    """Write grades.csv and a page about the class, or a file for Canvas or Moodle."""
     _need_nbgrader()
+    from autograder.course_folder import open_course
+    from autograder.export import export_for
     from autograder.report import report
 
-    written = report(assignment, course_dir)
-    print(f"{written.csv}\n{written.page}")
+    if lms is not None:
+        print(export_for(lms, open_course(course_dir), assignment))
+    elif assignment is None:
+        raise CourseError("name a homework, such as hw_prompt, or give --for canvas or moodle.")
+    else:
+        written = report(assignment, course_dir)
+        print(f"{written.csv}\n{written.page}")

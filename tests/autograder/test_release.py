@@ -45,6 +45,11 @@ def test_notebook_that_nbgrader_refuses_is_explained(course_dir, tmp_path):
 
 def test_a_line_left_in_is_found(released):
     original = tiny.notebook()
+    original.cells[-1].source += (
+        "\n### BEGIN HIDDEN TESTS\n"
+        "assert double(1234) == 2468, 'double: wrong for large numbers'\n"
+        "### END HIDDEN TESTS"
+    )
     assert hidden_lines(original) == {
         "return x + x  # the secret way",
         "return x / 2  # by halves",

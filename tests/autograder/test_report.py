@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 
 import pytest
 from rich.console import Console
@@ -16,7 +17,7 @@ from course_utils.errors import CourseError
 
 
 def result(student: str, status: str = "graded", score: float = 0.0, **more) -> Result:
-    checks = (Check("a", score, 4.0, "expected <b>4</b>"),) if status == "graded" else ()
+    checks = (Check("ex", "a", score, 4.0, "expected <b>4</b>"),) if status == "graded" else ()
     return Result(student, "hw", status, score, 4.0, checks, **more)
 
 
@@ -34,7 +35,7 @@ def test_summary_is_over_those_who_handed_in():
     assert summary.statuses == {"graded": 2, "missing": 1, "crashed": 1}
     assert summary.mean == pytest.approx(5 / 3)
     assert summary.median == 1.0
-    assert summary.checks == {"a": pytest.approx(5 / 8)}
+    assert summary.checks == {("ex", "a"): pytest.approx(5 / 8)}
     assert summary.needs_person == ("dan",)
 
 
@@ -59,17 +60,23 @@ def test_table_prints_brackets_as_they_are():
     assert "crashed" in text
 
 
-def test_csv_is_read_back_as_written(tmp_path):
-    course = open_course(tmp_path / "course")
+def test_grades_are_read_back_as_written(tiny_class, tmp_path):
+    course = open_course(shutil.copytree(tiny_class / "course", tmp_path / "course"))
     roster = tmp_path / "roster.csv"
-    roster.write_text('student_id,last_name\nann,"O\'Neil, ""Jr."""\nben,=1+1\n', "utf-8")
-    assert add_roster(course, roster) == ["ann", "ben"]
-    with write_grades(course, CLASS).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["student_id"] for row in rows] == ["ann", "ben", "cem", "dan"]
-    assert rows[0]["last_name"] == 'O\'Neil, "Jr."'
-    assert [row["score"] for row in rows] == ["4.0", "1.0", "0.0", "0.0"]
-    assert rows[2]["a"] == ""
+    roster.write_text('student_id,last_name\nright,"O\'Neil, ""Jr."""\nsyntax,=1+1\n', "utf-8")
+    add_roster(course, roster)
+    with course.gradebook() as gradebook:
+        given = gradebook.find_grade("half-check", "tiny", "tiny", "syntax")
+        given.manual_score = 0.5
+        gradebook.db.commit()
+    with write_grades(course, load_results(course, "tiny")).open(newline="", encoding="utf-8") as f:
+        rows = {row["student_id"]: row for row in csv.DictReader(f)}
+    assert rows["right"]["last_name"] == 'O\'Neil, "Jr."'
+    scores = [float(rows[student]["score"]) for student in ("right", "syntax", "absent")]
+    assert scores == [4.0, 3.5, 0.0]
+    assert float(rows["syntax"]["half-check"]) == 0.5
+    assert float(rows["right"]["double-check"]) == 3
+    assert rows["absent"]["double-check"] == ""
 
 
 @pytest.mark.parametrize(
