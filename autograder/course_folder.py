@@ -30,8 +30,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
+from nbgrader import api
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
@@ -114,6 +116,30 @@ class CourseFolder:
         """The database, closed at the end of the block."""
         with Gradebook(self.db_url) as gradebook:
             yield gradebook
+
+
+@contextmanager
+def one_engine() -> Iterator[None]:
+    """Within the block, all gradebooks of one address share an engine.
+
+    nbgrader opens the database some ten times for a submission, and each time SQLAlchemy compiles
+    the same queries again: more than half of what writing a grade costs.
+    """
+    engines: dict[str, Any] = {}
+    usual = api.create_engine
+
+    def shared(url: str, **options: Any) -> Any:
+        if url not in engines:
+            engines[url] = usual(url, **options)
+        return engines[url]
+
+    api.create_engine = shared
+    try:
+        yield
+    finally:
+        api.create_engine = usual
+        for engine in engines.values():
+            engine.dispose()
 
 
 def open_course(course_dir: Path | str = "course-run") -> CourseFolder:

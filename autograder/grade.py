@@ -23,6 +23,7 @@ from autograder.collect import NOTES, collect
 from autograder.course_folder import (
     CourseFolder,
     add_roster,
+    one_engine,
     open_course,
     read_roster,
     why_nbgrader_failed,
@@ -138,6 +139,7 @@ def grade_class(
             return [clerk.taken(student)[0] for student in chosen]
         with contextlib.ExitStack() as stack:
             workers = workers or stack.enter_context(Workers())
+            stack.enter_context(one_engine())
             live = stack.enter_context(Live(chosen, console, shown=progress))
             bench = _Bench(job, workers, runs, seconds)
             return _run_all(chosen, jobs, bench, clerk, live, regrade)
