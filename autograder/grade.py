@@ -84,6 +84,7 @@ def grade_class(
     regrade: bool = False,
     seconds: float = SECONDS,
     replay: str = "no",
+    training: bool = False,
     dry_run: bool = False,
     assignments_dir: Path | str | None = None,
     workers: Workers | None = None,
@@ -104,6 +105,7 @@ def grade_class(
         regrade: judge again what is judged and unchanged.
         seconds: the limit for one submission.
         replay: whether adapters are put back into their PLM: "no", "sample" or "all" answers.
+        training: run cells marked as training, too.
         dry_run: only take in: what would be judged, what is repaired, what can't be read. Nothing
             is run or written.
         assignments_dir: where the instructor's versions are, if not in this repository.
@@ -134,14 +136,14 @@ def grade_class(
         handed_in = _handed_in(course, assignment, submissions)
         chosen = _choose(students, on_roster, handed_in)
         runs = RunJudge(job, replay=replay)
-        clerk = _Clerk(course, job, handed_in, set(on_roster))
+        clerk = _Clerk(course, job, handed_in, set(on_roster), training)
         if dry_run:
             return [clerk.taken(student)[0] for student in chosen]
         with contextlib.ExitStack() as stack:
             workers = workers or stack.enter_context(Workers())
             stack.enter_context(one_engine())
             live = stack.enter_context(Live(chosen, console, shown=progress))
-            bench = _Bench(job, workers, runs, seconds)
+            bench = _Bench(job, workers, runs, seconds, training)
             return _run_all(chosen, jobs, bench, clerk, live, regrade)
 
 
@@ -231,8 +233,16 @@ def _run_all(
 class _Bench:
     """Judges what was taken in; whatever goes wrong becomes a result."""
 
-    def __init__(self, job: Homework, workers: Workers, runs: RunJudge, seconds: float) -> None:
-        self.job, self.workers, self.runs, self.seconds = job, workers, runs, seconds
+    def __init__(
+        self,
+        job: Homework,
+        workers: Workers,
+        runs: RunJudge,
+        seconds: float,
+        training: bool = False,
+    ) -> None:
+        self.job, self.workers, self.runs = job, workers, runs
+        self.seconds, self.training = seconds, training
 
     def judge(self, student: str, taken: Intake) -> Result:
         if taken.notebook is None:
@@ -254,6 +264,7 @@ class _Bench:
                 notes=taken.notes,
                 doubt=taken.doubt,
                 seconds=self.seconds,
+                training=self.training,
             )
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
@@ -277,9 +288,15 @@ class _Clerk:
     """Takes submissions in and writes results down; used by one thread."""
 
     def __init__(
-        self, course: CourseFolder, job: Homework, handed_in: dict[str, Path], roster: set[str]
+        self,
+        course: CourseFolder,
+        job: Homework,
+        handed_in: dict[str, Path],
+        roster: set[str],
+        training: bool = False,
     ) -> None:
         self.course, self.job, self.handed_in, self.roster = course, job, handed_in, roster
+        self.training = training
         self.api = course.nbgrader()
         self.pending: dict[str, Intake] = {}  # student -> what is being judged
 
@@ -294,7 +311,7 @@ class _Clerk:
             taken = replace(taken, notes=(*taken.notes, "not on the roster"))
         if taken.notebook is None:
             return unreadable(self.job, student, taken), None
-        mark = digest(self.job, taken.notebook, taken.zips)
+        mark = digest(self.job, taken.notebook, taken.zips, self.training)
         self.pending[student] = taken
         return Result(student, self.job.name, "graded", notes=taken.notes, digest=mark), taken
 

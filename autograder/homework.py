@@ -163,27 +163,33 @@ def check_points(job: Homework) -> None:
             )
 
 
-def cells_to_run(notebook: NotebookNode) -> list[tuple[int, str, str]]:
+def cells_to_run(notebook: NotebookNode, training: bool = False) -> list[tuple[int, str, str]]:
     """(index, name, source) of the cells that a worker runs, in order.
 
-    Not run: self-checks (the judge's checks stand for them), cells tagged as training (what was
-    trained is handed in and judged by its results), and text.
+    Not run: self-checks (the judge's checks stand for them), text and, unless `training`, cells
+    tagged so (what was trained is handed in and judged by its results).
     """
     found = []
     for index, cell in enumerate(notebook.cells):
         about = cell.metadata.get("nbgrader")
-        training = about is None and TRAINING_TAG in cell.metadata.get("tags", [])
+        trains = about is None and TRAINING_TAG in cell.metadata.get("tags", [])
         self_check = utils.is_grade(cell) and not utils.is_solution(cell)
-        if cell.cell_type == "code" and not training and not self_check and cell.source.strip():
+        left_out = self_check or (trains and not training)
+        if cell.cell_type == "code" and not left_out and cell.source.strip():
             name = about["grade_id"] if about else f"cell {index}"
             found.append((index, name, cell.source))
     return found
 
 
-def digest(job: Homework, notebook: NotebookNode, packed: Sequence[bytes] = ()) -> str:
+def digest(
+    job: Homework,
+    notebook: NotebookNode,
+    packed: Sequence[bytes] = (),
+    training: bool = False,
+) -> str:
     """A name for what is judged: the cells that run, the zips of runs, and who judges."""
     mark = hashlib.sha256(job.version.encode())
-    mark.update(json.dumps([[n, s] for _, n, s in cells_to_run(notebook)]).encode())
+    mark.update(json.dumps([[n, s] for _, n, s in cells_to_run(notebook, training)]).encode())
     for data in packed:
         mark.update(hashlib.sha256(data).digest())
     return mark.hexdigest()

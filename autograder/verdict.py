@@ -68,6 +68,7 @@ def judge_submission(
     notes: Sequence[str] = (),
     doubt: bool = False,
     seconds: float | None = SECONDS,
+    training: bool = False,
 ) -> Result:
     """Everything but the gradebook: status, checks and what the cells said.
 
@@ -78,12 +79,13 @@ def judge_submission(
         runs: what they are worth; nothing when None.
         notes, doubt: what intake repaired, and whether somebody should look at that.
         seconds: for the whole submission.
+        training: run training cells, too.
 
     Raises:
         CourseError: no worker can be had: the grader's failure, not the student's.
     """
     started = time.monotonic()
-    cells = cells_to_run(notebook)
+    cells = cells_to_run(notebook, training)
     sources = [("prelude", PRELUDE), *((name, plain_python(source)) for _, name, source in cells)]
     judgement = judge(open_worker, sources, job.checks.all, seed=job.seed, seconds=seconds)
     runs = runs or Runs()
@@ -102,7 +104,7 @@ def judge_submission(
         findings=tuple(map(clean, runs.findings)),
         said=_said(cells, judgement.cells[1:]),
         seconds=round(time.monotonic() - started, 2),
-        digest=digest(job, notebook, packed),
+        digest=digest(job, notebook, packed, training),
         needs_person=doubt or runs.needs_person or status == "infra_error",
     )
 

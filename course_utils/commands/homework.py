@@ -114,6 +114,9 @@ def grade(
             help="Put adapters back into their PLM and make answers again: no, sample, or all."
         ),
     ] = "no",
+    training: Annotated[
+        bool, typer.Option("--training", help="Run the cells marked as training, too.")
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only say who would be graded, and what intake repairs."),
@@ -139,6 +142,7 @@ def grade(
         regrade=regrade,
         seconds=seconds,
         replay=replay,
+        training=training,
         dry_run=dry_run,
         assignments_dir=assignments,
     )

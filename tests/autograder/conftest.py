@@ -16,6 +16,14 @@ from autograder.course_folder import open_course
 from autograder.grade import grade_class
 from autograder.release import release
 from autograder.sample_class import build_sample_class, sample_roster
+from autograder.workers import Workers
+
+
+@pytest.fixture(scope="session")
+def workers():
+    """One sandbox for all tests of a process: opening one takes seconds."""
+    with Workers() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -48,7 +56,7 @@ def released(tiny_course: Path) -> nbformat.NotebookNode:
 
 
 @pytest.fixture(scope="session")
-def tiny_class(tmp_path_factory) -> Path:
+def tiny_class(tmp_path_factory, workers) -> Path:
     """A course folder in which everybody of tiny_homework.CLASS is graded."""
 
     def make(root: Path) -> None:
@@ -58,13 +66,15 @@ def tiny_class(tmp_path_factory) -> Path:
         tiny.write_class(root / "in", stub)
         roster = root / "roster.csv"
         roster.write_text("student_id\nabsent\n" + "\n".join(tiny.CLASS) + "\n", "utf-8")
-        grade_class("tiny", root / "course", root / "in", roster=roster, jobs=2, seconds=40)
+        grade_class(
+            "tiny", root / "course", root / "in", roster=roster, workers=workers, progress=False
+        )
 
     return made_once(tmp_path_factory, "tiny-class", make)
 
 
 @pytest.fixture(scope="session")
-def hw_prompt_class(tmp_path_factory) -> Path:
+def hw_prompt_class(tmp_path_factory, workers) -> Path:
     """A course folder in which the sample class, the instructor and a stub are graded."""
 
     def make(root: Path) -> None:
@@ -74,7 +84,7 @@ def hw_prompt_class(tmp_path_factory) -> Path:
         for student, notebook in (("the-instructor", source), ("the-stub", stub)):
             (folder / student).mkdir()
             (folder / student / stub.name).write_bytes(notebook.read_bytes())
-        grade_class("hw_prompt", root / "course", folder, roster=sample_roster(), jobs=2)
+        grade_class("hw_prompt", root / "course", folder, roster=sample_roster(), workers=workers)
 
     return made_once(tmp_path_factory, "hw-prompt-class", make)
 

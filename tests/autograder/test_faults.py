@@ -28,13 +28,6 @@ KILLS = 50
 STUDENTS = 6
 
 
-@pytest.fixture(scope="module")
-def workers():
-    with Workers() as opened:
-        opened.open().close()
-        yield opened
-
-
 @pytest.fixture
 def folder(tmp_path, released):
     """What a small class hands in; no two the same."""

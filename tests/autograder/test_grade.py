@@ -68,7 +68,7 @@ def test_feedback_hides_the_tests_and_escapes(tiny_class):
     assert "double of a large number: not the value" in pages[2].read_text("utf-8")
 
 
-def test_resumes_and_regrades(course_dir, hand_in, monkeypatch):
+def test_resumes_and_regrades(course_dir, hand_in, monkeypatch, workers):
     runs = []
     real = grading.judge_submission
 
@@ -82,7 +82,9 @@ def test_resumes_and_regrades(course_dir, hand_in, monkeypatch):
 
     def graded(**options) -> tuple[list[str], dict[str, float]]:
         runs.clear()
-        results = grade_class("tiny", course_dir, folder, progress=False, **options)
+        results = grade_class(
+            "tiny", course_dir, folder, workers=workers, progress=False, **options
+        )
         return sorted(runs), {result.student: result.score for result in results}
 
     assert graded() == (["ann", "ben"], {"ann": 4, "ben": 0})
@@ -95,30 +97,34 @@ def test_resumes_and_regrades(course_dir, hand_in, monkeypatch):
     assert graded() == (["ann"], {"ann": 4, "ben": 3})
 
 
-def test_submissions_lying_in_the_course_folder(course_dir, hand_in):
+def test_submissions_lying_in_the_course_folder(course_dir, hand_in, workers):
     folder = hand_in("ann", **tiny.SOLUTIONS)
     place = course_dir / "submitted" / "ann" / "tiny"
     place.parent.mkdir()
     (folder / "ann").rename(place)
     (place / "tiny.ipynb").rename(place / "my tiny.ipynb")
-    first = grade_class("tiny", course_dir, progress=False)
-    again = grade_class("tiny", course_dir, progress=False)
-    named = grade_class("tiny", course_dir, course_dir / "submitted", progress=False)
+    first = grade_class("tiny", course_dir, workers=workers, progress=False)
+    again = grade_class("tiny", course_dir, workers=workers, progress=False)
+    named = grade_class(
+        "tiny", course_dir, course_dir / "submitted", workers=workers, progress=False
+    )
     assert [result.score for result in first] == [4]
     assert first == again == named
 
 
-def test_work_for_another_assignment_does_not_count(course_dir, hand_in, tmp_path):
+def test_work_for_another_assignment_does_not_count(course_dir, hand_in, tmp_path, workers):
     folder = hand_in("ann", **tiny.SOLUTIONS)
     shutil.copytree(folder / "ann", course_dir / "submitted" / "ann" / "other")
     (tmp_path / "roster.csv").write_text("student_id\nann\n", "utf-8")
-    (result,) = grade_class("tiny", course_dir, roster=tmp_path / "roster.csv", progress=False)
+    (result,) = grade_class(
+        "tiny", course_dir, roster=tmp_path / "roster.csv", workers=workers, progress=False
+    )
     assert result.status == "missing"
 
 
-def test_points_given_by_a_person_count(course_dir, hand_in):
+def test_points_given_by_a_person_count(course_dir, hand_in, workers):
     folder = hand_in("ann", double="return 0")
-    grade_class("tiny", course_dir, folder, progress=False)
+    grade_class("tiny", course_dir, folder, workers=workers, progress=False)
     course = open_course(course_dir)
     with course.gradebook() as gradebook:
         given = gradebook.find_grade("half-check", "tiny", "tiny", "ann")
@@ -127,13 +133,13 @@ def test_points_given_by_a_person_count(course_dir, hand_in):
     assert [result.score for result in load_results(course, "tiny")] == [1]
 
 
-def test_the_graders_own_failure_is_no_students(course_dir, tmp_path):
+def test_the_graders_own_failure_is_no_students(course_dir, tmp_path, workers):
     broken = tiny.notebook(setup="import nowhere_at_all")
     folder = tiny.write_assignment(tmp_path / "assignments", broken)
     stub = release("tiny", course_dir, assignments_dir=folder, run=False)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "ann.ipynb").write_bytes(stub.read_bytes())
-    (result,) = grade_class("tiny", course_dir, tmp_path / "in", progress=False)
+    (result,) = grade_class("tiny", course_dir, tmp_path / "in", workers=workers, progress=False)
     assert result.status == "infra_error"
     assert "nowhere_at_all" in result.reason
     assert result.needs_person
@@ -143,20 +149,26 @@ def test_the_graders_own_failure_is_no_students(course_dir, tmp_path):
     ("options", "message"),
     [
         ({"jobs": 0}, "jobs=0: expected 1 or more"),
-        ({"submissions": "not-there"}, "not-there is not a folder"),
+        ({"submissions": "not-there"}, "not-there is not there"),
         ({"students": ["an"]}, "Did you mean 'ann'"),
     ],
 )
-def test_useless_arguments_are_refused_before_any_work(course_dir, hand_in, options, message):
+def test_useless_arguments_are_refused_before_any_work(
+    course_dir, hand_in, options, message, workers
+):
     folder = hand_in("ann", **tiny.SOLUTIONS)
     with pytest.raises(CourseError, match=message):
-        grade_class("tiny", course_dir, **{"submissions": folder, "progress": False} | options)
+        grade_class(
+            "tiny",
+            course_dir,
+            **{"submissions": folder, "progress": False, "workers": workers} | options,
+        )
     assert not list((course_dir / "results").rglob("*.json"))
 
 
-def test_empty_class_is_refused(course_dir):
+def test_empty_class_is_refused(course_dir, workers):
     with pytest.raises(CourseError, match="nobody to grade"):
-        grade_class("tiny", course_dir, progress=False)
+        grade_class("tiny", course_dir, workers=workers, progress=False)
 
 
 def test_results_are_plain_json(tiny_class):

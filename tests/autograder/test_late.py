@@ -42,13 +42,20 @@ def course(tmp_path):
     return tmp_path
 
 
-def test_each_group_by_its_own_deadline(course, hand_in):
+def test_each_group_by_its_own_deadline(course, hand_in, workers):
     times = {"ann": "2026-11-01 12:00:00 Asia/Taipei", "ben": "2026-11-01 12:00:00 Asia/Taipei",
              "cid": "2026-10-30 23:58:00 Asia/Taipei"}  # fmt: skip
     for student, stamp in times.items():
         folder = hand_in(student, **tiny.SOLUTIONS)
         (folder / student / "timestamp.txt").write_text(stamp)
-    grade_class("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+    grade_class(
+        "tiny",
+        course / "course",
+        folder,
+        roster=course / "roster.csv",
+        workers=workers,
+        progress=False,
+    )
     from autograder.course_folder import open_course
 
     with open_course(course / "course").gradebook() as gradebook:
@@ -58,20 +65,34 @@ def test_each_group_by_its_own_deadline(course, hand_in):
     assert rows["ann"]["score"] == 2.0
 
 
-def test_a_student_without_a_deadline_is_found_before_anything_is_graded(course, hand_in):
+def test_a_student_without_a_deadline_is_found_before_anything_is_graded(course, hand_in, workers):
     folder = hand_in("dan", **tiny.SOLUTIONS)
     (course / "roster.csv").write_text(ROSTER + "dan,9\n")
     with pytest.raises(CourseError, match="dan is in group '9', for which the policy sets no"):
-        grade_class("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+        grade_class(
+            "tiny",
+            course / "course",
+            folder,
+            roster=course / "roster.csv",
+            workers=workers,
+            progress=False,
+        )
     assert not list((course / "course" / "autograded").iterdir())
 
 
-def test_an_extension_for_nobody(course, hand_in):
+def test_an_extension_for_nobody(course, hand_in, workers):
     folder = hand_in("ann", **tiny.SOLUTIONS)
     with (course / "course" / "policy.toml").open("a") as file:
         file.write('\n[[extension]]\nstudent = "an"\nassignments = ["tiny"]\ndays = 1\n')
     with pytest.raises(CourseError, match="more time to 'an', who is not on the roster"):
-        grade_class("tiny", course / "course", folder, roster=course / "roster.csv", progress=False)
+        grade_class(
+            "tiny",
+            course / "course",
+            folder,
+            roster=course / "roster.csv",
+            workers=workers,
+            progress=False,
+        )
 
 
 def test_a_wrong_policy_stops_the_release(tmp_path):

@@ -31,7 +31,7 @@ def stocked(course_dir, hand_in):
 
 
 @pytest.mark.long
-def test_autograde_feedback_export(stocked):
+def test_autograde_feedback_export(stocked, workers):
     nbgrader(stocked, "autograde", "tiny")
     nbgrader(stocked, "generate_feedback", "tiny")
     nbgrader(stocked, "export")
@@ -41,7 +41,7 @@ def test_autograde_feedback_export(stocked):
     page = (stocked / "feedback" / "ben" / "tiny" / "tiny.html").read_text("utf-8")
     assert "double of a large number: not the value" in page
     assert "expect_value" not in page
-    ours = grade_class("tiny", stocked, progress=False)
+    ours = grade_class("tiny", stocked, workers=workers, progress=False)
     assert {result.student: result.score for result in ours} == rows
 
 
