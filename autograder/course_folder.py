@@ -39,7 +39,12 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder.nbgrader_config import CONFIG_FILE, configure, prepare_environment
+from autograder.nbgrader_config import (
+    CONFIG_FILE,
+    COURSE_ID,
+    configure,
+    prepare_environment,
+)
 from autograder.paired import assignments_folder, source_folder
 from course_utils.errors import CourseError
 
@@ -114,7 +119,8 @@ class CourseFolder:
     @contextmanager
     def gradebook(self) -> Iterator[Gradebook]:
         """The database, closed at the end of the block."""
-        with Gradebook(self.db_url) as gradebook:
+        about = self.config().CourseDirectory
+        with Gradebook(self.db_url, about.get("course_id", COURSE_ID)) as gradebook:
             yield gradebook
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from traitlets.config import Config
 
+#: nbgrader's own default is none, which databases that check their keys refuse
+COURSE_ID = "default_course"
+
 #: cells with this tag train something; the grader judges what the answers compute instead
 TRAINING_TAG = "training"
 
@@ -42,6 +45,7 @@ def configure(config: Config, root: Path | str) -> Config:
     )
     prepare_environment()
     config.CourseDirectory.root = str(root)
+    config.CourseDirectory.course_id = COURSE_ID
     config.Autograde.sanitize_preprocessors = [
         stock.ClearOutput,
         repair,
