@@ -88,8 +88,8 @@ def task():
     return load_task("pocket/sst2").subset(100).subset(40, split="dev")
 
 
-def made(task, method="lora", **options):
-    return Job.make("pocket-bert-tiny", task, None, method, {}, None, True, None, None, None)
+def made(task, **options):
+    return Job.make("pocket-bert-tiny", task, **options)
 
 
 def test_an_estimate_adds_up(task):
@@ -127,9 +127,8 @@ def test_what_does_not_fit_is_said(task):
 
 
 def test_nothing_to_train(task):
-    job = Job.make("pocket-bert-tiny", task, None, "none", {}, 0, True, None, None, None)
     with pytest.raises(CourseError, match="nothing to estimate"):
-        estimate(job, TrainSettings())
+        estimate(made(task, method="none", prompt=0), TrainSettings())
 
 
 def test_a_line_through_the_probes():

@@ -292,7 +292,12 @@ def estimate(
         loaded, how, settings = load_task(task, data=data), method, TrainSettings(**given)
         hyperparameters = parse_settings(method, set_ or [])
     job = Job.make(
-        plm, loaded, None, how, hyperparameters, None, not random_weights, None, None, None, dropout
+        plm,
+        loaded,
+        method=how,
+        hyperparameters=hyperparameters,
+        pretrained=not random_weights,
+        dropout=dropout,
     )
     with Console().status("trying a few steps ..."):
         found = estimated(job, settings, minutes=not memory_only)
