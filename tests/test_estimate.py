@@ -150,3 +150,17 @@ def test_from_the_command_line():
     assert "PTuningV2(length=4" in done.output
     assert "kept for the backward pass" in done.output
     assert isinstance(CliRunner().invoke(app, ["estimate"]).exception, CourseError)
+
+
+def test_a_recipe_has_its_own_method():
+    arguments = ["estimate", "p_tuning_v2/rte", "--plm", "pocket-bert-tiny", "--method", "lora"]
+    refused = CliRunner().invoke(app, [*arguments, "--memory-only"]).exception
+    assert isinstance(refused, CourseError)
+    assert "--method does not go with a recipe" in str(refused)
+
+
+def test_without_a_recipe_the_method_is_lora():
+    arguments = ["estimate", "--plm", "pocket-bert-tiny", "--task", "pocket/rte", "--memory-only"]
+    done = CliRunner().invoke(app, [*arguments, "--set", "rank=3"])
+    assert done.exit_code == 0, done.output
+    assert "LoRA(rank=3" in done.output
