@@ -29,7 +29,7 @@ from course_utils.model_facts import (
 )
 from course_utils.records import write_text
 from course_utils.tasks.batches import IGNORED, Collator, pad_id
-from course_utils.tasks.inputs import Encoded, encode, has_answer, texts
+from course_utils.tasks.inputs import Encoded, encode, has_answer, layout
 from course_utils.tasks.metrics import interval, score
 from course_utils.tasks.task import Task
 
@@ -234,10 +234,10 @@ class Prepared:
         self, predictions: list[str], gold: list[Any], ids: list[Any]
     ) -> tuple[list[str], list[list[str]], list[Any]]:
         """E2E lists a table once per reference: one prediction against all its references."""
-        rows = self.task.split(self.split)
+        rows, laid_out = self.task.split(self.split), layout(self.task)
         merged: dict[str, tuple[str, list[str], Any]] = {}
         for at, row in enumerate(self.encoded.rows):
-            source = texts(self.task, rows[row])[0]
+            source = laid_out(rows[row])[0]
             references = [gold[at]] if isinstance(gold[at], str) else list(gold[at])
             merged.setdefault(source, (predictions[at], [], ids[at]))[1].extend(references)
         values = list(merged.values())
