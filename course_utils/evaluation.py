@@ -43,7 +43,7 @@ class Evaluation:
     Attributes:
         score, metric, n: the value, what it measures, and over how many examples.
         predictions, labels: per example, in row order: label ids, numbers, tag names or texts.
-        ids: the examples' own "id" or "idx" column, else their row numbers.
+        ids: the examples' names (`Task.ids`).
         majority: score of always giving the most common label.
         seconds: wall-clock time of the predictions.
         also: further metrics, whose values `others` gives.
@@ -200,10 +200,8 @@ class Prepared:
         return kept
 
     def ids(self) -> list[Any]:
-        """The kept rows' "id" or "idx", else their numbers."""
-        rows = self.task.split(self.split)
-        named = next((c for c in ("id", "idx") if c in rows.column_names), None)
-        values = list(rows[named]) if named else range(len(rows))
+        """The names of the kept rows (`Task.ids`)."""
+        values = self.task.ids(self.split)
         return [values[row] for row in self.encoded.rows]
 
     def evaluate(
