@@ -9,6 +9,7 @@ from course_utils.errors import CourseError
 from course_utils.plm import load_plm
 from course_utils.show.budget import (
     SHAPES,
+    added_by,
     budget_playground,
     budget_row,
     budget_table,
@@ -17,6 +18,7 @@ from course_utils.show.budget import (
     parameters_of,
     share,
     trained_by,
+    training_memory,
 )
 from course_utils.tuning import attach
 
@@ -29,6 +31,9 @@ def test_it_counts_what_attaching_trains(method):
     for size in (4, 16):
         tuned = attach(bare, choices()[method].make(size), tokenizer=tokenizer)
         assert trained_by("pocket-bert-base", method, size)[0] == tuned.count()
+        in_all = sum(p.numel() for p in tuned.parameters())
+        added = added_by("pocket-bert-base", method, size)
+        assert parameters_of("pocket-bert-base") + added == in_all
         tuned.detach()
 
 
@@ -67,6 +72,22 @@ def test_a_row_by_hand():
     assert full["of the PLM"] == "100 %"
     assert full["100 tasks"] == "71.1 GB"
     assert full["memory to train"] == "5.69 GB"
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "added"),
+    [
+        ("BitFit", 0, 0),
+        ("AdapterBias", 0, 122_904),
+        ("LoRA", 8, 786_432),
+        ("full fine-tuning", 0, 0),
+    ],
+)
+def test_memory_counts_trained_norms_and_biases_once(method, size, added):
+    """The PLM's own numbers take 12 bytes more when they are trained, those beside it 16."""
+    trained = trained_by("BERT-large", method, size)[0]
+    expected = 4 * parameters_of("BERT-large") + 12 * (trained - added) + 16 * added
+    assert training_memory("BERT-large", method, size).total == expected
 
 
 def test_small_shares_are_not_zero():
