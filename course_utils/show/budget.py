@@ -214,28 +214,3 @@ def budget_table(plm: str, tasks: int = 100, stored_as: str = "float32") -> Tabl
         except CourseError:  # not every method fits every architecture
             continue
     return Table(rows, caption=f"{plm}: {parameters_of(plm):,} parameters, {stored_as}")
-
-
-def largest_size(plm: str, method: str, limit: float, stored_as: str = "float32") -> int:
-    """The largest rank, bottleneck or length whose numbers take at most `limit` bytes; 0 if none.
-
-    Raises:
-        CourseError: a method without a size to choose.
-    """
-    choice = choices().get(method)
-    if choice is None or not choice.knob:
-        raise CourseError(f"{method!r} has no rank, bottleneck or length to choose.")
-
-    def fits(size: int) -> bool:
-        bytes_needed = memory.bytes_to_store(trained_by(plm, method, size)[0], stored_as)
-        return bytes_needed <= limit
-
-    if not fits(1):
-        return 0
-    low, high = 1, 2
-    while fits(high) and high < 4096:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low

@@ -14,7 +14,6 @@ from course_utils.show.budget import (
     budget_row,
     budget_table,
     choices,
-    largest_size,
     parameters_of,
     share,
     trained_by,
@@ -99,16 +98,6 @@ def test_small_shares_are_not_zero():
 def test_every_plm_has_a_table_of_most_methods():
     for plm in SHAPES:
         assert len(budget_table(plm).rows) >= 9
-
-
-def test_the_largest_size_fits_and_the_next_does_not():
-    limit = 1e6
-    rank = largest_size("RoBERTa-large", "LoRA", limit)
-    assert 4 * trained_by("RoBERTa-large", "LoRA", rank)[0] <= limit
-    assert 4 * trained_by("RoBERTa-large", "LoRA", rank + 1)[0] > limit
-    assert largest_size("RoBERTa-large", "LoRA", 10) == 0
-    with pytest.raises(CourseError, match="no rank"):
-        largest_size("RoBERTa-large", "BitFit", limit)
 
 
 def test_the_knobs_move_the_numbers():
