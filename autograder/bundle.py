@@ -13,7 +13,6 @@ but for the homework's release, which is checked line by line when it is built.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from autograder.paired import assignment_names
 from autograder.release import release
 from course_utils import __version__
 from course_utils.errors import CourseError, unknown_name
+from course_utils.records import whole_file
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "course-kit"
@@ -70,7 +70,6 @@ def bundle(
         if name not in known:
             raise unknown_name("homework", name, known)
     output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         made = {
             name: release(
@@ -118,20 +117,10 @@ def _project(root: Path) -> bytes:
 
 
 def _write(output: Path, files: dict[str, bytes]) -> None:
-    handle, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-    try:
-        with (
-            os.fdopen(handle, "wb") as file,
-            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
-        ):
-            for name, data in sorted(files.items()):
-                # one date for all: the same kit gives the same zip
-                entry = zipfile.ZipInfo(f"{FOLDER}/{name}", (2026, 1, 1, 0, 0, 0))
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, output)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(output) as draft, zipfile.ZipFile(draft, "w") as archive:
+        for name, data in sorted(files.items()):
+            # one date for all: the same kit gives the same zip
+            entry = zipfile.ZipInfo(f"{FOLDER}/{name}", (2026, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)

@@ -1,6 +1,6 @@
 """What a run will take, before it is begun: memory on a card, and minutes on this machine.
 
-    print(estimate(Job.make("roberta-large", task, ...), settings))
+    print(estimate(Job.make("roberta-large", task, method="lora"), settings))
 
 Memory is weights, gradients, optimizer states and what the forward pass keeps for the backward one.
 The last is found by a forward pass of the longest batch with tensors that have shapes and no

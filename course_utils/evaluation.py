@@ -29,7 +29,7 @@ from course_utils.model_facts import (
 )
 from course_utils.records import write_text
 from course_utils.tasks.batches import IGNORED, Collator, pad_id
-from course_utils.tasks.inputs import Encoded, encode, has_answer, texts
+from course_utils.tasks.inputs import Encoded, encode, has_answer, layout
 from course_utils.tasks.metrics import interval, score
 from course_utils.tasks.task import Task
 
@@ -43,7 +43,7 @@ class Evaluation:
     Attributes:
         score, metric, n: the value, what it measures, and over how many examples.
         predictions, labels: per example, in row order: label ids, numbers, tag names or texts.
-        ids: the examples' own "id" or "idx" column, else their row numbers.
+        ids: the examples' names (`Task.ids`).
         majority: score of always giving the most common label.
         seconds: wall-clock time of the predictions.
         also: further metrics, whose values `others` gives.
@@ -200,10 +200,8 @@ class Prepared:
         return kept
 
     def ids(self) -> list[Any]:
-        """The kept rows' "id" or "idx", else their numbers."""
-        rows = self.task.split(self.split)
-        named = next((c for c in ("id", "idx") if c in rows.column_names), None)
-        values = list(rows[named]) if named else range(len(rows))
+        """The names of the kept rows (`Task.ids`)."""
+        values = self.task.ids(self.split)
         return [values[row] for row in self.encoded.rows]
 
     def evaluate(
@@ -234,10 +232,10 @@ class Prepared:
         self, predictions: list[str], gold: list[Any], ids: list[Any]
     ) -> tuple[list[str], list[list[str]], list[Any]]:
         """E2E lists a table once per reference: one prediction against all its references."""
-        rows = self.task.split(self.split)
+        rows, laid_out = self.task.split(self.split), layout(self.task)
         merged: dict[str, tuple[str, list[str], Any]] = {}
         for at, row in enumerate(self.encoded.rows):
-            source = texts(self.task, rows[row])[0]
+            source = laid_out(rows[row])[0]
             references = [gold[at]] if isinstance(gold[at], str) else list(gold[at])
             merged.setdefault(source, (predictions[at], [], ids[at]))[1].extend(references)
         values = list(merged.values())

@@ -83,19 +83,28 @@ class Job:
     @classmethod
     def make(
         cls,
-        plm,
-        task,
-        data,
-        method,
-        hyperparameters,
-        prompt,
-        pretrained,
-        revision,
-        examples,
-        shots,
-        dropout=None,
-        notes=None,
+        plm: str | Path,
+        task: str | Task,
+        *,
+        data: str | Path | None = None,
+        method: Any = "lora",
+        hyperparameters: Mapping[str, Any] | None = None,
+        prompt: Any = None,
+        pretrained: bool = True,
+        revision: str | None = None,
+        examples: int | None = None,
+        shots: int | None = None,
+        dropout: float | None = None,
+        notes: Mapping[str, Any] | None = None,
     ) -> Job:
+        """A job from names, each found or refused here, before anything is loaded.
+
+        The arguments are those of `course_utils.run.run`, which says what each is.
+
+        Raises:
+            CourseError: a name that is unknown, examples beside shots, "none" without a prompt,
+                a prompt or a split that the task does not have.
+        """
         from course_utils.tuning import method_named
 
         if isinstance(task, str):
@@ -119,16 +128,16 @@ class Job:
         for name in ("train", "dev"):
             task.split(name)
         return cls(
-            str(plm),
-            task,
-            method,
-            prompt,
-            pretrained,
-            revision,
-            examples,
-            shots,
-            dropout,
-            dict(notes or {}),
+            plm=str(plm),
+            task=task,
+            method=method,
+            prompt=prompt,
+            pretrained=pretrained,
+            revision=revision,
+            examples=examples,
+            shots=shots,
+            dropout=dropout,
+            notes=dict(notes or {}),
         )
 
     def drawn(self, seed: int) -> Task:

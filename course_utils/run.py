@@ -79,16 +79,16 @@ def run(
     job = Job.make(
         plm,
         task,
-        data,
-        method,
-        hyperparameters,
-        prompt,
-        pretrained,
-        revision,
-        examples,
-        shots,
-        dropout,
-        notes,
+        data=data,
+        method=method,
+        hyperparameters=hyperparameters,
+        prompt=prompt,
+        pretrained=pretrained,
+        revision=revision,
+        examples=examples,
+        shots=shots,
+        dropout=dropout,
+        notes=notes,
     )
     main = main_process()
     if not main:

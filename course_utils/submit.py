@@ -13,9 +13,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import os
 import sys
-import tempfile
 import tomllib
 import zipfile
 from collections import Counter
@@ -27,7 +25,7 @@ from typing import Any
 
 from course_utils import __version__
 from course_utils.errors import CourseError, unknown_name
-from course_utils.records import RunRecord
+from course_utils.records import RunRecord, whole_file
 from course_utils.show.memory import readable
 
 LIMIT = 100_000_000  # bytes of a zip that learning platforms take
@@ -271,24 +269,15 @@ def _manifest(homework: str, contents: dict[str, bytes], runs: Sequence[_Run]) -
 
 def _write(path: Path, contents: dict[str, bytes], limit: int) -> int:
     """The zip, whole or not at all; its size."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with (
-            os.fdopen(handle, "wb") as file,
-            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
-        ):
+    with whole_file(path) as draft:
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in contents.items():
                 archive.writestr(name, data)
-        size = os.path.getsize(temporary)
+        size = draft.stat().st_size
         if size > limit:
             largest = sorted(contents, key=lambda name: -len(contents[name]))[:3]
             raise CourseError(
                 f"the zip has {readable(size)}, more than the {readable(limit)} allowed. The "
                 f"largest files are {', '.join(largest)}. Pack fewer runs: runs=[FOLDER, ...]."
             )
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
     return size

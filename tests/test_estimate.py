@@ -88,8 +88,8 @@ def task():
     return load_task("pocket/sst2").subset(100).subset(40, split="dev")
 
 
-def made(task, method="lora", **options):
-    return Job.make("pocket-bert-tiny", task, None, method, {}, None, True, None, None, None)
+def made(task, **options):
+    return Job.make("pocket-bert-tiny", task, **options)
 
 
 def test_an_estimate_adds_up(task):
@@ -127,9 +127,8 @@ def test_what_does_not_fit_is_said(task):
 
 
 def test_nothing_to_train(task):
-    job = Job.make("pocket-bert-tiny", task, None, "none", {}, 0, True, None, None, None)
     with pytest.raises(CourseError, match="nothing to estimate"):
-        estimate(job, TrainSettings())
+        estimate(made(task, method="none", prompt=0), TrainSettings())
 
 
 def test_a_line_through_the_probes():
@@ -151,3 +150,17 @@ def test_from_the_command_line():
     assert "PTuningV2(length=4" in done.output
     assert "kept for the backward pass" in done.output
     assert isinstance(CliRunner().invoke(app, ["estimate"]).exception, CourseError)
+
+
+def test_a_recipe_has_its_own_method():
+    arguments = ["estimate", "p_tuning_v2/rte", "--plm", "pocket-bert-tiny", "--method", "lora"]
+    refused = CliRunner().invoke(app, [*arguments, "--memory-only"]).exception
+    assert isinstance(refused, CourseError)
+    assert "--method does not go with a recipe" in str(refused)
+
+
+def test_without_a_recipe_the_method_is_lora():
+    arguments = ["estimate", "--plm", "pocket-bert-tiny", "--task", "pocket/rte", "--memory-only"]
+    done = CliRunner().invoke(app, [*arguments, "--set", "rank=3"])
+    assert done.exit_code == 0, done.output
+    assert "LoRA(rank=3" in done.output

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import stat
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autograder.strict import strict_json
 from course_utils.errors import CourseError
 from course_utils.show.memory import readable
 
@@ -125,20 +124,10 @@ def parsed(data: bytes, what: str) -> dict[str, Any]:
     Raises:
         CourseError: anything else.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) != len(keys):
-            raise ValueError("a key stands twice")
-        return dict(pairs)
-
-    def refused(text: str) -> Any:
-        raise ValueError(f"{text} is no number")
-
     try:
-        found = json.loads(data.decode("utf-8"), object_pairs_hook=once, parse_constant=refused)
-    except (ValueError, RecursionError) as broken:
+        found = strict_json(data)
+    except ValueError as broken:
         raise CourseError(f"{what}: broken JSON ({broken}).") from broken
-    if not isinstance(found, Mapping):
+    if not isinstance(found, dict):
         raise CourseError(f"{what}: expected a JSON object.")
-    return dict(found)
+    return found

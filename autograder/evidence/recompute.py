@@ -110,15 +110,12 @@ def _score(evidence: Evidence, run: PackedRun, task: Task) -> None:
 
 def gold_of(task: Task, split: str) -> dict[Any, Any]:
     """Id -> right answer of a split, rows without one left out; tags as names."""
-    rows = task.split(split)
-    named = next((c for c in ("id", "idx") if c in rows.column_names), None)
-    ids = list(rows[named]) if named else range(len(rows))
     answers = task.gold(split)
     if task.kind == "tagging":
         answers = [[task.labels[tag] for tag in tags] for tags in answers]
     return {
         i: answer
-        for i, answer in zip(ids, answers, strict=True)
+        for i, answer in zip(task.ids(split), answers, strict=True)
         if task.kind == "tagging" or answer != NO_LABEL
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ class FrozenPlm:
         if sample is not None and sample < len(ids):
             chosen = sorted(random.Random(seed).sample(chosen, sample))
         rows = task.split(record.split)
-        places = _places(task, record.split)
+        places = {i: place for place, i in enumerate(task.ids(record.split))}
         some = rows.select([places[ids[i]] for i in chosen])
         smaller = replace(task, splits={**task.splits, record.split: some})
         model, tokenizer = self.model_for(record.plm, task)
@@ -148,11 +148,3 @@ class FrozenPlm:
             submitted.get(ids[i]) == answer for i, answer in zip(chosen, answers, strict=True)
         )
         return Replayed(len(chosen), same)
-
-
-def _places(task: Task, split: str) -> dict[Any, int]:
-    """Id -> row number."""
-    rows = task.split(split)
-    named = next((c for c in ("id", "idx") if c in rows.column_names), None)
-    ids: Sequence[Any] = list(rows[named]) if named else range(len(rows))
-    return {i: place for place, i in enumerate(ids)}

@@ -25,19 +25,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from autograder.strict import safetensors_entries, strict_json
 from course_utils.errors import CourseError
 
 MOST_PAGE = 1_000_000
 MOST_TENSORS = 64_000_000
 MOST_DEPTH = 12
 MOST_VALUES = 100_000
-TYPES = {
-    torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16",
-    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
-}  # fmt: skip
-WIDTHS = {"F32": 4, "F64": 8, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
+TYPES = (
+    torch.float32, torch.float64, torch.float16, torch.bfloat16,
+    torch.int64, torch.int32, torch.uint8, torch.bool,
+)  # fmt: skip
 HEAD = struct.Struct("<IQ")
 
 
@@ -139,8 +140,8 @@ def decode(page: bytes, tensors: bytes, known: Callable[[Remote], Any] = lambda 
         WireError: anything that `encode` does not write.
     """
     try:
-        raw = json.loads(page.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refused)
-    except (ValueError, RecursionError) as broken:
+        raw = strict_json(page)
+    except ValueError as broken:
         raise WireError(f"a message is no JSON: {broken}.") from broken
     reader = _Reader(_tensors(tensors), known)
     value = reader.value(raw)
@@ -192,52 +193,12 @@ class _Reader:
         return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) != len(keys):
-        raise ValueError("a key stands twice")
-    return dict(pairs)
-
-
-def _refused(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
-
-
 def _tensors(data: bytes) -> dict[str, torch.Tensor]:
     """The tensors of a message, their header checked before the library reads it."""
     if not data:
         return {}
-    if len(data) < 8:
-        raise WireError("a message's tensors are cut off.")
-    (size,) = struct.unpack("<Q", data[:8])
-    if not 2 <= size <= min(MOST_PAGE, len(data) - 8):
-        raise WireError("a message's tensors have no proper header.")
     try:
-        header = json.loads(data[8 : 8 + size].decode("utf-8"), object_pairs_hook=_once)
-    except (ValueError, RecursionError) as broken:
-        raise WireError(f"a message's tensors have no proper header: {broken}.") from broken
-    if not isinstance(header, dict):
-        raise WireError("a message's tensors have no proper header.")
-    places = [_place(name, about) for name, about in header.items() if name != "__metadata__"]
-    at = 0
-    for start, end in sorted(places):
-        if start != at:
-            raise WireError("a message's tensors overlap or leave gaps.")
-        at = end
-    if at != len(data) - 8 - size:
-        raise WireError("a message's tensors have bytes left over.")
-    return load(data)
-
-
-def _place(name: str, about: Any) -> tuple[int, int]:
-    if not isinstance(about, dict) or about.keys() != {"dtype", "shape", "data_offsets"}:
-        raise WireError(f"tensor {name[:20]!r} is not described as one.")
-    dtype, shape, place = about["dtype"], about["shape"], about["data_offsets"]
-    numbers = [*shape, *place] if isinstance(shape, list) and isinstance(place, list) else [-1]
-    if dtype not in WIDTHS or len(place) != 2 or len(shape) > 8:
-        raise WireError(f"tensor {name[:20]!r} has an odd type or shape.")
-    if any(type(n) is not int or n < 0 for n in numbers):
-        raise WireError(f"tensor {name[:20]!r} has an odd shape or place.")
-    if place[1] - place[0] != math.prod(shape) * WIDTHS[dtype]:
-        raise WireError(f"tensor {name[:20]!r} has another size than its shape says.")
-    return place[0], place[1]
+        safetensors_entries(data)
+        return load(data)
+    except (ValueError, SafetensorError) as broken:
+        raise WireError(f"a message's tensors: {broken}.") from broken

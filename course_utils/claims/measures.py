@@ -104,14 +104,8 @@ class FineTuned:
         from course_utils.model_facts import with_prompt
 
         prompt = None if self.wording is None else bench.prompt(task, self.wording)
-        none = dict.fromkeys(("data", "hyperparameters", "revision", "examples", "shots"))
         job = Job.make(
-            plm=bench.plm,
-            task=task,
-            method=self.method,
-            prompt=prompt,
-            pretrained=self.pretrained,
-            **none,
+            bench.plm, task, method=self.method, prompt=prompt, pretrained=self.pretrained
         )
         model, tokenizer = job.load(seed)
         model = with_prompt(model, task, tokenizer, prompt)

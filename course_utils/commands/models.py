@@ -246,7 +246,9 @@ def estimate(
     plm: Annotated[str | None, typer.Option(help="As for `course run`.")] = None,
     task: Annotated[str | None, typer.Option(help="As for `course run`.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the task's own files.")] = None,
-    method: Annotated[str, typer.Option(help="As for `course run`; not with a recipe.")] = "lora",
+    method: Annotated[
+        str | None, typer.Option(help="As for `course run`; not with a recipe.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A hyper-parameter of the method.")
     ] = None,
@@ -275,6 +277,7 @@ def estimate(
     given = {n: v for n, v in zip(names, values, strict=True) if v is not None}
     dropout = None
     if recipe is not None:
+        _fits_a_recipe(method)
         from course_utils.recipes.running import planned
 
         hyperparameters = parse_settings("p-tuning-v2", set_ or [])
@@ -289,18 +292,36 @@ def estimate(
         from course_utils.settings import TrainSettings
         from course_utils.tasks import load_task
 
-        loaded, how, settings = load_task(task, data=data), method, TrainSettings(**given)
-        hyperparameters = parse_settings(method, set_ or [])
+        how = method or "lora"
+        loaded, settings = load_task(task, data=data), TrainSettings(**given)
+        hyperparameters = parse_settings(how, set_ or [])
     job = Job.make(
-        plm, loaded, None, how, hyperparameters, None, not random_weights, None, None, None, dropout
+        plm,
+        loaded,
+        method=how,
+        hyperparameters=hyperparameters,
+        pretrained=not random_weights,
+        dropout=dropout,
     )
     with Console().status("trying a few steps ..."):
         found = estimated(job, settings, minutes=not memory_only)
     print(found)
 
 
-def _fits_a_recipe(method, prompt, shots, layout, split, no_pretraining, learning_rate) -> None:
-    """A recipe has its own of these."""
+def _fits_a_recipe(
+    method: str | None,
+    prompt: int | None = None,
+    shots: int | None = None,
+    layout: str | None = None,
+    split: str | None = None,
+    no_pretraining: bool = False,
+    learning_rate: list[float] | None = None,
+) -> None:
+    """A recipe has its own of these.
+
+    Raises:
+        CourseError: the first that was given beside it.
+    """
     given = {
         "--method": method,
         "--prompt": prompt,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from course_utils.tuning import Method
+    from course_utils.tuning.method import Term
 
 _ROBERTA = {"vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1}
 _BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
@@ -109,13 +110,23 @@ def parameters_of(plm: str) -> int:
     return sum(p.numel() for p in empty_plm(plm).parameters())
 
 
-@cache
 def trained_by(plm: str, method: str, size: int) -> tuple[int, str]:
     """(how many numbers the method trains in the PLM, the formula), without the head.
 
     Raises:
         CourseError: unknown names, or a method that does not fit the PLM.
     """
+    terms = _terms(plm, method, size)
+    return sum(term.count for term in terms), " + ".join(term.text for term in terms)
+
+
+def added_by(plm: str, method: str, size: int) -> int:
+    """How many of those numbers the PLM does not have anyway: not its norms, not its biases."""
+    return sum(term.count for term in _terms(plm, method, size) if not term.own)
+
+
+@cache
+def _terms(plm: str, method: str, size: int) -> list[Term]:
     if method not in choices():
         raise unknown_name("method of the calculator", method, choices())
     from course_utils.plm import sites
@@ -123,8 +134,13 @@ def trained_by(plm: str, method: str, size: int) -> tuple[int, str]:
     model, made = empty_plm(plm), choices()[method].make(size)
     found = sites(model) if made.needs_sites else None
     made.check(model, found)
-    terms = made.terms(model, found)
-    return sum(term.count for term in terms), " + ".join(term.text for term in terms)
+    return made.terms(model, found)
+
+
+def training_memory(plm: str, method: str, size: int) -> memory.TrainingMemory:
+    """Of the PLM in float32 and of what is added to it: trained norms and biases count once."""
+    whole = parameters_of(plm) + added_by(plm, method, size)
+    return memory.bytes_to_train(whole, trained_by(plm, method, size)[0])
 
 
 def budget_row(plm: str, method: str, size: int | None, tasks: int, stored_as: str) -> dict:
@@ -134,7 +150,7 @@ def budget_row(plm: str, method: str, size: int | None, tasks: int, stored_as: s
     whole = parameters_of(plm)
     trained, _ = trained_by(plm, method, size or 0)
     full = trained >= whole
-    train = memory.bytes_to_train(whole, trained) if full else _with_added(whole, trained)
+    train = training_memory(plm, method, size or 0)
     return {
         "method": f"{method}, {choice.knob} {size}" if choice.knob else method,
         "trained": trained,
@@ -145,11 +161,6 @@ def budget_row(plm: str, method: str, size: int | None, tasks: int, stored_as: s
         ),
         "memory to train": memory.readable(train.total),
     }
-
-
-def _with_added(whole: int, trained: int) -> memory.TrainingMemory:
-    """Training with the PLM frozen in float32 and some numbers beside it."""
-    return memory.bytes_to_train(whole + trained, trained)
 
 
 def share(trained: float, whole: float) -> str:
@@ -203,28 +214,3 @@ def budget_table(plm: str, tasks: int = 100, stored_as: str = "float32") -> Tabl
         except CourseError:  # not every method fits every architecture
             continue
     return Table(rows, caption=f"{plm}: {parameters_of(plm):,} parameters, {stored_as}")
-
-
-def largest_size(plm: str, method: str, limit: float, stored_as: str = "float32") -> int:
-    """The largest rank, bottleneck or length whose numbers take at most `limit` bytes; 0 if none.
-
-    Raises:
-        CourseError: a method without a size to choose.
-    """
-    choice = choices().get(method)
-    if choice is None or not choice.knob:
-        raise CourseError(f"{method!r} has no rank, bottleneck or length to choose.")
-
-    def fits(size: int) -> bool:
-        bytes_needed = memory.bytes_to_store(trained_by(plm, method, size)[0], stored_as)
-        return bytes_needed <= limit
-
-    if not fits(1):
-        return 0
-    low, high = 1, 2
-    while fits(high) and high < 4096:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low

@@ -24,7 +24,6 @@ BYTES_PER_NUMBER = {
     "4-bit": 0.5,
 }
 MOMENTS = {"adamw": 2, "sgd with momentum": 1, "sgd": 0}
-GB = 10**9
 
 # Parameters of models the course speaks of, as their papers give them.
 KNOWN_SIZES = {

@@ -17,7 +17,7 @@ texts costs little. -100 is the label that PyTorch's cross-entropy ignores.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,14 +82,29 @@ def segments(task: Task) -> tuple[str, ...]:
 
 def texts(task: Task, example: Mapping[str, Any]) -> tuple[str, ...]:
     """One or two texts of an example, as a person would read them, columns filled in."""
-    said = {c: str(value) for c, value in example.items() if c in task.columns}
-    said |= {c: str(example[c]) for c in _named(segments(task)) if c in example}
-    for column, words in {**_default_wording(task), **task.wording}.items():
-        if column in said:
-            said[column] = words.get(said[column], said[column])
-    if "choice" in example:
-        said["choice"] = str(example["choice"])
-    return tuple(part.format_map(said) for part in segments(task))
+    return layout(task)(example)
+
+
+def layout(task: Task) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
+    """`texts` for many examples of a task: its format strings are looked up once.
+
+    Raises:
+        CourseError: as `segments`.
+    """
+    parts = segments(task)
+    columns = {*task.columns, *_named(parts)}
+    wording = {**_default_wording(task), **task.wording}
+
+    def laid_out(example: Mapping[str, Any]) -> tuple[str, ...]:
+        said = {c: str(value) for c, value in example.items() if c in columns}
+        for column, words in wording.items():
+            if column in said:
+                said[column] = words.get(said[column], said[column])
+        if "choice" in example:
+            said["choice"] = str(example["choice"])
+        return tuple(part.format_map(said) for part in parts)
+
+    return laid_out
 
 
 def _named(segments: Iterable[str]) -> list[str]:
@@ -132,7 +147,7 @@ def encode(
     elif task.kind == "choice":
         features, cut = _choice(task, chosen, tokenizer, max_length)
     else:
-        features, cut = _texts(tokenizer, [texts(task, row) for row in chosen], max_length)
+        features, cut = _texts(tokenizer, list(map(layout(task), chosen)), max_length)
     if answers and task.kind in ("classification", "choice", "regression"):
         number = float if task.kind == "regression" else int
         for feature, row in zip(features, chosen, strict=True):
@@ -180,7 +195,8 @@ def _choice(
 ) -> tuple[list[dict[str, Any]], int]:
     """One pair per choice; a feature holds lists of C lists."""
     width = len(task.choices)
-    parts = [texts(task, {**row, "choice": row[c]}) for row in rows for c in task.choices]
+    laid_out = layout(task)
+    parts = [laid_out({**row, "choice": row[c]}) for row in rows for c in task.choices]
     flat, cut = _texts(tokenizer, parts, max_length)
     stacks = [flat[i : i + width] for i in range(0, len(flat), width)]
     return [{key: [f[key] for f in stack] for key in stack[0]} for stack in stacks], cut
@@ -262,7 +278,8 @@ def _generation(
         raise CourseError("generation needs a tokenizer with an end-of-text token (eos_token).")
     if not rows:
         return [], 0
-    prompts = tokenizer([texts(task, row)[0] for row in rows], verbose=False)["input_ids"]
+    laid_out = layout(task)
+    prompts = tokenizer([laid_out(row)[0] for row in rows], verbose=False)["input_ids"]
     features, cut = [], 0
     for row, prompt in zip(rows, prompts, strict=True):
         target = _target(row[task.label_column], tokenizer) if answers else []

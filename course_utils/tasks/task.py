@@ -188,6 +188,12 @@ class Task:
         """The answers of a split, in row order (label ids, tag ids or texts)."""
         return list(self.split(split)[self.label_column])
 
+    def ids(self, split: str) -> list[Any]:
+        """The names of a split's rows: its column "id" or "idx", else their numbers from 0."""
+        rows = self.split(split)
+        named = next((c for c in ("id", "idx") if c in rows.column_names), None)
+        return list(rows[named]) if named else list(range(len(rows)))
+
     def majority(self, split: str | None = None) -> float:
         """Score, in this task's metric, of always giving the split's most common label.
 

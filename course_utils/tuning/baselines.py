@@ -28,7 +28,7 @@ class FullFineTuning(Method):
     def terms(self, model, sites) -> list[Term]:
         head = head_parameters(model)
         count = sum(p.numel() for name, p in model.named_parameters() if name not in head)
-        return [Term("every parameter of the PLM", count)]
+        return [Term("every parameter of the PLM", count, own=True)]
 
     def weight_changes(self, placement: Placement) -> Iterator:
         return iter(())  # they are in the weights already

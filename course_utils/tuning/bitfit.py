@@ -85,7 +85,7 @@ class BitFit(Method):
 
     def terms(self, model, sites: Sites | None) -> list[Term]:
         sizes = Counter(bias.numel() for bias in _biases(model, self.parts).values())
-        return [Term(f"{n} × {size:,} biases", n * size) for size, n in sizes.items()]
+        return [Term(f"{n} × {size:,} biases", n * size, own=True) for size, n in sizes.items()]
 
     def weight_changes(self, placement: Placement) -> Iterator:
         return iter(())  # they are in the PLM already

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """One summand of a method's parameter count: how it is computed, and what it comes to."""
+    """One summand of a method's parameter count: how it is computed, and what it comes to.
+
+    `own` are parameters that the PLM has anyway, trained in their place; others are added to it.
+    """
 
     text: str
     count: int
+    own: bool = False
 
 
 class Method:
@@ -107,6 +111,6 @@ def terms_of(kind: str, modules: Iterable[nn.Module]) -> list[Term]:
     """Parameters of whole modules of the PLM, by size, such as "49 norms × 2,048"."""
     sizes = Counter(sum(p.numel() for p in module.parameters()) for module in modules)
     return [
-        Term(f"{n} {kind if n == 1 else kind + 's'} × {size:,}", n * size)
+        Term(f"{n} {kind if n == 1 else kind + 's'} × {size:,}", n * size, own=True)
         for size, n in sizes.items()
     ]

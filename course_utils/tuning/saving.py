@@ -24,6 +24,7 @@ from transformers.models.auto import modeling_auto
 
 import course_utils
 from course_utils.errors import CourseError
+from course_utils.records import whole_file
 
 FORMAT = 1
 TENSORS, PAGE = "adapter.safetensors", "method.json"
@@ -182,15 +183,8 @@ def _value(parameter: torch.Tensor, fraction: float) -> float:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write beside the file and rename over it, so that no reader sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        with whole_file(path) as draft:
+            draft.write_bytes(data)
     except OSError as error:
         raise CourseError(f"can't write {str(path)!r}: {error.strerror}.") from None
-    finally:
-        beside.unlink(missing_ok=True)

@@ -138,7 +138,7 @@ from course_utils.recipes.running import planned
 
 name, task = next(iter(RUNS.items()))
 plan = planned(name, PLM, task=task, settings=CHANGES, hyperparameters=METHOD_CHANGES)
-job = Job.make(plan.plm, plan.task, None, plan.method, {}, None, True, None, EXAMPLES, None)
+job = Job.make(plan.plm, plan.task, method=plan.method, examples=EXAMPLES)
 print(estimate(job, plan.settings))
 
 # %% [markdown]

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import tiny_homework as tiny
+from judging_host import workers
 from made_once import made_once
 
 from autograder.course_folder import open_course
@@ -87,6 +88,13 @@ def hw_prompt_class(tmp_path_factory, workers) -> Path:
         grade_class("hw_prompt", root / "course", folder, roster=sample_roster(), workers=workers)
 
     return made_once(tmp_path_factory, "hw-prompt-class", make)
+
+
+@pytest.fixture(scope="module")
+def connect():
+    """connect(folder) -> a connection to a new worker."""
+    with workers() as connect:
+        yield connect
 
 
 @pytest.fixture

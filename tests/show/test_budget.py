@@ -9,14 +9,15 @@ from course_utils.errors import CourseError
 from course_utils.plm import load_plm
 from course_utils.show.budget import (
     SHAPES,
+    added_by,
     budget_playground,
     budget_row,
     budget_table,
     choices,
-    largest_size,
     parameters_of,
     share,
     trained_by,
+    training_memory,
 )
 from course_utils.tuning import attach
 
@@ -29,6 +30,9 @@ def test_it_counts_what_attaching_trains(method):
     for size in (4, 16):
         tuned = attach(bare, choices()[method].make(size), tokenizer=tokenizer)
         assert trained_by("pocket-bert-base", method, size)[0] == tuned.count()
+        in_all = sum(p.numel() for p in tuned.parameters())
+        added = added_by("pocket-bert-base", method, size)
+        assert parameters_of("pocket-bert-base") + added == in_all
         tuned.detach()
 
 
@@ -69,6 +73,22 @@ def test_a_row_by_hand():
     assert full["memory to train"] == "5.69 GB"
 
 
+@pytest.mark.parametrize(
+    ("method", "size", "added"),
+    [
+        ("BitFit", 0, 0),
+        ("AdapterBias", 0, 122_904),
+        ("LoRA", 8, 786_432),
+        ("full fine-tuning", 0, 0),
+    ],
+)
+def test_memory_counts_trained_norms_and_biases_once(method, size, added):
+    """The PLM's own numbers take 12 bytes more when they are trained, those beside it 16."""
+    trained = trained_by("BERT-large", method, size)[0]
+    expected = 4 * parameters_of("BERT-large") + 12 * (trained - added) + 16 * added
+    assert training_memory("BERT-large", method, size).total == expected
+
+
 def test_small_shares_are_not_zero():
     assert [share(n, 1e6) for n in (1e6, 123_000, 2_200, 3)] == [
         "100 %", "12 %", "0.22 %", "0.0003 %"
@@ -78,16 +98,6 @@ def test_small_shares_are_not_zero():
 def test_every_plm_has_a_table_of_most_methods():
     for plm in SHAPES:
         assert len(budget_table(plm).rows) >= 9
-
-
-def test_the_largest_size_fits_and_the_next_does_not():
-    limit = 1e6
-    rank = largest_size("RoBERTa-large", "LoRA", limit)
-    assert 4 * trained_by("RoBERTa-large", "LoRA", rank)[0] <= limit
-    assert 4 * trained_by("RoBERTa-large", "LoRA", rank + 1)[0] > limit
-    assert largest_size("RoBERTa-large", "LoRA", 10) == 0
-    with pytest.raises(CourseError, match="no rank"):
-        largest_size("RoBERTa-large", "BitFit", limit)
 
 
 def test_the_knobs_move_the_numbers():

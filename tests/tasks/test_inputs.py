@@ -11,7 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from course_utils.errors import CourseError
-from course_utils.tasks import Task
+from course_utils.tasks import Task, inputs
 from course_utils.tasks.batches import Collator
 from course_utils.tasks.inputs import encode, texts
 
@@ -145,6 +145,21 @@ def subword_tokenizer():
         cls_token="[CLS]",
         sep_token="[SEP]",
     )
+
+
+@pytest.mark.parametrize("kind", ["classification", "choice", "generation"])
+def test_the_layout_is_looked_up_once_for_all_rows(kind, monkeypatch):
+    seen, found = [], inputs.segments
+    monkeypatch.setattr(inputs, "segments", lambda task: seen.append(task) or found(task))
+    if kind == "classification":
+        made = encoded(small.sentiment(6, 2))
+    elif kind == "choice":
+        made = encoded(TestChoice.copa)
+    else:
+        rows = TestGeneration.rows * 3
+        made = encoded(task(kind, tuple(rows[0]), rows, (), "bleu"), TestGeneration.causal)
+    assert len(made.features) > 1
+    assert len(seen) == 1
 
 
 class TestTagging:

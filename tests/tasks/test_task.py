@@ -80,6 +80,19 @@ class TestNumbers:
         assert task.chance == 0.5
 
 
+class TestIds:
+    def test_the_rows_own(self):
+        assert make(splits={"train": rows([0, 1], id=["a", "b"])}).ids("train") == ["a", "b"]
+        assert make(splits={"train": rows([0, 1], idx=[7, 3])}).ids("train") == [7, 3]
+
+    def test_id_goes_before_idx(self):
+        both = rows([0, 1], idx=[7, 3], id=["a", "b"])
+        assert make(splits={"train": both}).ids("train") == ["a", "b"]
+
+    def test_else_their_numbers(self):
+        assert make().ids("dev") == [0, 1, 2]
+
+
 class TestSubset:
     task = make(train=[0] * 30 + [1] * 50)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from course_utils.errors import CourseError
-from course_utils.records import RunRecord, read_all, table, versions
+from course_utils.records import RunRecord, read_all, table, versions, whole_file
 
 RECORD = RunRecord(
     plm="pocket-bert",
@@ -51,6 +51,32 @@ def test_a_failure_before_the_rename_leaves_the_old_record(tmp_path, monkeypatch
         replace(RECORD, score=0.1).write(path)
     assert RunRecord.read(path).score == 0.9
     assert os.listdir(tmp_path) == ["record.json"]
+
+
+def test_a_whole_file_takes_the_old_ones_place(tmp_path):
+    path = tmp_path / "deep" / "a.zip"
+    for data in (b"first", b"second"):
+        with whole_file(path) as draft:
+            assert draft.parent == path.parent, "a rename needs the same disk"
+            draft.write_bytes(data)
+    assert path.read_bytes() == b"second"
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_an_interrupt_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"old")
+
+    def stopped():
+        with whole_file(path) as draft:
+            draft.write_bytes(b"ha")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.zip"]
 
 
 def test_read_all_takes_records_only_in_order(tmp_path):

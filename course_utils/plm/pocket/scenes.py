@@ -24,7 +24,6 @@ DOMAIN_ASPECTS = {
     "shop": ("goods", "service"),
     "show": ("show", "place"),
 }
-DOMAIN_NOUNS = {"restaurant": "place", "shop": "shop", "show": "evening"}
 
 
 @dataclass
