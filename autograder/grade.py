@@ -260,7 +260,7 @@ class _Bench:
                 taken.notebook,
                 self.workers.open,
                 packed=taken.zips,
-                runs=self.runs.judge(student, taken.packed),
+                runs=self.runs.judge(taken.packed),
                 notes=taken.notes,
                 doubt=taken.doubt,
                 seconds=self.seconds,

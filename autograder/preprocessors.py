@@ -56,7 +56,7 @@ class Judge(NbGraderPreprocessor):
         self, job: Homework, course: CourseFolder, student: str, nb: NotebookNode, taken: Intake
     ) -> Result:
         self.log.info("Judging %s of %s", job.name, student)
-        runs = RunJudge(job).judge(student, taken.packed)
+        runs = RunJudge(job).judge(taken.packed)
         result = judge_submission(
             job, student, nb, _workers().open, packed=taken.zips, runs=runs, notes=taken.notes
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from autograder.course_folder import CourseFolder, open_course
+from autograder.evidence.alike import alike
 from autograder.export import write_csv
 from autograder.feedback import PAGE_STYLE
 from autograder.live import COLOURS, plain
@@ -149,6 +150,11 @@ def class_page(assignment: str, results: Sequence[Result], summary: Summary) -> 
         f"<tr><td>{html.escape(r.student)}<td>{html.escape(finding)}"
         for r in results
         for finding in r.findings
+    )
+    odd += "".join(
+        f"<tr><td>{html.escape(', '.join(one.students))}<td>{html.escape(str(one))}; a person "
+        "should look: it may be honest"
+        for one in alike({r.student: r.digests for r in results})
     )
     if odd:
         odd = f"<table><caption>What runs were found to be</caption>{odd}</table>"

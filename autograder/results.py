@@ -48,6 +48,7 @@ class Result:
         reason: one line on a status other than "graded".
         notes: what intake repaired or left out.
         findings: what is wrong, or odd, about runs.
+        digests: run -> checksums of its files, to compare students by.
         said: cell number in the notebook -> what it printed, or the exception it raised.
         digest: what was judged (see `homework.digest`); "" where there was nothing to judge.
         recorded: whether the gradebook has it.
@@ -63,6 +64,7 @@ class Result:
     reason: str = ""
     notes: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    digests: dict[str, dict[str, str]] = field(default_factory=dict)
     said: dict[str, dict[str, str]] = field(default_factory=dict)
     seconds: float = 0.0
     digest: str = ""

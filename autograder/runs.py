@@ -47,31 +47,27 @@ class RunJudge:
         self.job, self.replay = job, replay
         self.asked = asked_by(job.name) if job.result_points else None
         self.plm = FrozenPlm(find=find)
-        self.evidence: dict[str, list[Evidence]] = {}  # student -> runs, to compare at the end
         self._tasks: dict[str, Task | str] = {}
         self._one_at_a_time = threading.RLock()
 
-    def judge(self, student: str, packed: Packed | None) -> Runs:
+    def judge(self, packed: Packed | None) -> Runs:
         """The checks of exercise "results" for one submission."""
         if self.asked is None:
             return Runs()
         runs = packed.runs if packed else {}
         with self._one_at_a_time:  # one PLM in memory, and torch shares its cores badly
             found = [self._judge(run) for run in runs.values()]
-        self.evidence[student] = [evidence for evidence, _ in found]
-        earned = self.job.policy.earned(self.job.name, self.evidence[student])
+        evidence = [one for one, _ in found]
+        earned = self.job.policy.earned(self.job.name, evidence)
         checks = tuple(
             Check(RESULTS, one.rule.earns, one.points, one.rule.points * one.rule.most, one.message)
             for one in earned
         )
-        findings = [
-            f"{evidence.name}: {sentence}"
-            for evidence in self.evidence[student]
-            for sentence in evidence.findings
-        ]
+        findings = [f"{one.name}: {sentence}" for one in evidence for sentence in one.findings]
         if packed:
             findings += packed.notes
-        return Runs(checks, tuple(findings), any(doubt for _, doubt in found))
+        digests = {one.name: one.digests for one in evidence}
+        return Runs(checks, tuple(findings), digests, any(doubt for _, doubt in found))
 
     def _judge(self, run: PackedRun) -> tuple[Evidence, bool]:
         """(evidence, whether a person should look: the grader could not judge, or has doubts)."""

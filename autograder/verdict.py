@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -49,11 +49,13 @@ class Runs:
     Attributes:
         checks: of the exercise "results".
         findings: what is wrong or odd, in sentences.
+        digests: run -> checksums of its files.
         needs_person: whether somebody should look before the points stand.
     """
 
     checks: tuple[Check, ...] = ()
     findings: tuple[str, ...] = ()
+    digests: dict[str, dict[str, str]] = field(default_factory=dict)
     needs_person: bool = False
 
 
@@ -102,6 +104,7 @@ def judge_submission(
         checks=checks + runs.checks,
         notes=tuple(map(clean, notes)),
         findings=tuple(map(clean, runs.findings)),
+        digests=runs.digests,
         said=_said(cells, judgement.cells[1:]),
         seconds=round(time.monotonic() - started, 2),
         digest=digest(job, notebook, packed, training),

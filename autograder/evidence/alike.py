@@ -7,10 +7,8 @@ a small dev set the more easily; the same adapter, bit for bit, hardly.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from autograder.evidence.recompute import Evidence
 
 
 @dataclass(frozen=True)
@@ -25,13 +23,17 @@ class Alike:
         return f"the same {self.what}: {', '.join(self.students)} ({', '.join(self.runs)})"
 
 
-def alike(evidence: Mapping[str, Iterable[Evidence]]) -> list[Alike]:
-    """Student -> evidence of the runs, compared between students; adapters come first."""
+def alike(digests: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[Alike]:
+    """Compares between students; adapters come first.
+
+    Args:
+        digests: student -> run -> {"adapter": checksum, "predictions": checksum}.
+    """
     found: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
-    for student, runs in evidence.items():
-        for run in runs:
-            for what, digest in run.digests.items():
-                found[what, digest].add((student, run.name))
+    for student, runs in digests.items():
+        for run, files in runs.items():
+            for what, digest in files.items():
+                found[what, digest].add((student, run))
     flagged = []
     for (what, _), owners in sorted(found.items()):
         students = tuple(sorted({student for student, _ in owners}))

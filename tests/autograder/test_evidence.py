@@ -282,12 +282,13 @@ def test_another_adapter_is_found_by_replay(runs, ner, plm):
 def test_the_same_files_of_two_students_are_flagged(run, task, plm):
     evidence = judge_run(run, task)
     check_method(evidence, run, METHODS, plm.expected("pocket-bert-tiny", task))
-    other = replace(evidence, digests={"adapter": "x", "predictions": "y"})
-    found = alike({"ann": [evidence], "bob": [evidence], "cid": [other]})
+    mine, other = evidence.digests, {"adapter": "x", "predictions": "y"}
+    found = alike({"ann": {"a": mine}, "bob": {"b": mine}, "cid": {"a": other}})
     assert [(one.what, one.students) for one in found] == [
         ("adapter", ("ann", "bob")), ("predictions", ("ann", "bob")),
     ]  # fmt: skip
-    assert alike({"ann": [evidence, evidence], "cid": [other]}) == []
+    assert found[0].runs == ("a", "b")
+    assert alike({"ann": {"a": mine, "b": mine}, "cid": {"a": other}}) == []
 
 
 def zipped(path, **entries):
