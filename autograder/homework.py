@@ -12,10 +12,10 @@ carries the points of the runs, by the policy.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import inspect
 import json
 import secrets
+import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,7 @@ class Homework:
     Attributes:
         source: the instructor's notebook.
         seed: of what the checks draw: the same for the whole class, and no student knows it.
+        own_checks: the text of an instructor's own checks, "" where they are the kit's.
         version: changes with anything that decides a score, so that older verdicts are not
             taken for this one's.
     """
@@ -58,6 +59,7 @@ class Homework:
     policy: Policy
     seed: str
     version: str
+    own_checks: str = ""
 
     @property
     def exercises(self) -> tuple[str, ...]:
@@ -101,36 +103,40 @@ def open_homework(
     found = sorted(folder.glob("*.ipynb"))
     if len(found) != 1:
         raise CourseError(f"{folder} holds {len(found)} notebooks; a homework has one.")
-    source = nbformat.read(found[0], as_version=4)
-    checker = load_checks(name, checks)
-    rules = read_policy(policy) if policy.is_file() else Policy()
-    job = Homework(
-        name=name,
-        notebook_name=found[0].name,
-        source=source,
-        checks=checker,
-        policy=rules,
-        seed=seed,
-        version=_version(source, checker, rules),
+    own = checks / f"{name}.py"
+    job = homework_of(
+        name,
+        found[0].name,
+        nbformat.read(found[0], as_version=4),
+        read_policy(policy) if policy.is_file() else Policy(),
+        seed,
+        own.read_text("utf-8") if own.is_file() else "",
     )
     check_points(job)
     return job
 
 
-def load_checks(name: str, own: Path) -> Checks:
-    """A homework's checks: an instructor's own in `own/<name>.py`, else the kit's.
+def homework_of(
+    name: str, notebook_name: str, source: NotebookNode, policy: Policy, seed: str, own_checks: str
+) -> Homework:
+    """A homework from its parts; see `Homework`."""
+    checks = _load(name, own_checks) if own_checks else autograder.checks.checks_of(name)
+    version = _version(source, checks, policy, own_checks)
+    return Homework(name, notebook_name, source, checks, policy, seed, version, own_checks)
+
+
+def _load(name: str, text: str) -> Checks:
+    """An instructor's own checks.
 
     Raises:
-        CourseError: there are none, or the file has no `check`.
+        CourseError: the text has no `check`.
     """
-    path = own / f"{name}.py"
-    if not path.is_file():
-        return autograder.checks.checks_of(name)
-    spec = importlib.util.spec_from_file_location(f"own_checks_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = types.ModuleType(f"own_checks_{name}")
+    exec(compile(text, f"{OWN_CHECKS}/{name}.py", "exec"), module.__dict__)
     if not isinstance(getattr(module, "check", None), Checks):
-        raise CourseError(f"{path}: expected `check = Checks()` and checks made with it.")
+        raise CourseError(
+            f"{OWN_CHECKS}/{name}.py: expected `check = Checks()` and checks made with it."
+        )
     return module.check
 
 
@@ -195,11 +201,14 @@ def digest(
     return mark.hexdigest()
 
 
-def _version(source: NotebookNode, checks: Checks, policy: Policy) -> str:
+def _version(source: NotebookNode, checks: Checks, policy: Policy, own_checks: str) -> str:
     mark = hashlib.sha256(__version__.encode())
     mark.update(nbformat.writes(source).encode())
     mark.update(repr(policy).encode())
-    modules = {inspect.getmodule(check.run) for check in checks.all} | {judge, student, plms}
-    for path in sorted(str(module.__file__) for module in modules if module is not None):
-        mark.update(Path(path).read_bytes())
+    mark.update(own_checks.encode())
+    kits = set() if own_checks else {inspect.getmodule(check.run) for check in checks.all}
+    modules = kits | {judge, student, plms}
+    texts = (Path(module.__file__).read_bytes() for module in modules if module is not None)
+    for text in sorted(texts):  # by content: folders differ between machines
+        mark.update(text)
     return mark.hexdigest()

@@ -114,6 +114,10 @@ def grade(
             help="Put adapters back into their PLM and make answers again: no, sample, or all."
         ),
     ] = "no",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a Dask scheduler: judge on its workers, not here."),
+    ] = None,
     training: Annotated[
         bool, typer.Option("--training", help="Run the cells marked as training, too.")
     ] = False,
@@ -143,6 +147,7 @@ def grade(
         seconds=seconds,
         replay=replay,
         training=training,
+        scheduler=scheduler,
         dry_run=dry_run,
         assignments_dir=assignments,
     )

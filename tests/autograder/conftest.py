@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import judging_host
 import nbformat
 import pytest
 import tiny_homework as tiny
-from judging_host import workers
 from made_once import made_once
 
 from autograder.course_folder import open_course
@@ -93,7 +93,7 @@ def hw_prompt_class(tmp_path_factory, workers) -> Path:
 @pytest.fixture(scope="module")
 def connect():
     """connect(folder) -> a connection to a new worker."""
-    with workers() as connect:
+    with judging_host.workers() as connect:
         yield connect
 
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 import tiny_homework as tiny
 
-from autograder import grade as grading
+from autograder import bench
 from autograder.course_folder import open_course
 from autograder.feedback import feedback
 from autograder.grade import grade_class
@@ -70,13 +70,13 @@ def test_feedback_hides_the_tests_and_escapes(tiny_class):
 
 def test_resumes_and_regrades(course_dir, hand_in, monkeypatch, workers):
     runs = []
-    real = grading.judge_submission
+    real = bench.judge_submission
 
     def counted(job, student, *args, **kwargs):
         runs.append(student)
         return real(job, student, *args, **kwargs)
 
-    monkeypatch.setattr(grading, "judge_submission", counted)
+    monkeypatch.setattr(bench, "judge_submission", counted)
     folder = hand_in("ann", **tiny.SOLUTIONS)
     hand_in("ben", double="return 0")
 
