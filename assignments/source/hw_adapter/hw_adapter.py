@@ -117,6 +117,7 @@ def small_bert():
         intermediate_size=12,
         max_position_embeddings=16,
         num_labels=3,
+        initializer_range=0.5,  # large, so that a mistake makes a difference
     )
     return BertForSequenceClassification(config).eval()
 
