@@ -932,7 +932,6 @@ for method in ["houlsby", "lora", "bitfit"]:
 # %% tags=["training"]
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 from course_utils.records import read_all, table
 
 records = read_all("runs") if Path("runs").is_dir() else []
@@ -942,25 +941,19 @@ else:
     print("There are no runs yet.")
 
 # %% tags=["training"]
+from course_utils.show import accuracy_vs_cost, accuracy_vs_parameters
+from IPython.display import display
+
 if records:
-    methods = sorted({r.method for r in records})
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
-    columns = [("trainable", "trained parameters"), ("seconds", "seconds of training")]
-    for plot, (name, label) in zip(axes, columns):
-        for method, marker, colour in zip(methods, "osD^vPX", plt.get_cmap("tab10").colors):
-            own = [r for r in records if r.method == method]
-            x, y = [getattr(r, name) for r in own], [r.score for r in own]
-            whisker = [[max(0, r.score - r.interval[0]) if r.interval else 0 for r in own],
-                       [max(0, r.interval[1] - r.score) if r.interval else 0 for r in own]]  # fmt: skip
-            plot.errorbar(x, y, whisker, fmt=marker, color=colour, ms=9, capsize=4, label=method)
-        plot.axhline(records[0].majority, color="grey", ls=":", label="majority class")
-        plot.set_xlabel(label, fontsize=13)
-        plot.margins(x=0.25)
-        plot.grid(alpha=0.3)
-    axes[0].set_ylabel(f"{records[0].metric}, with 95 % interval", fontsize=13)
-    axes[1].legend(fontsize=12)
-    figure.suptitle(f"{records[0].plm} on {records[0].task}", fontsize=14)
-    plt.show()
+    first = records[0]
+    about = {
+        "metric": first.metric,
+        "majority": first.majority,
+        "title": f"{first.plm}, {first.task}",
+    }
+    display(accuracy_vs_parameters(records, **about))
+    took = {f"{r.method}, seed {r.seed}": (r.seconds, r.score) for r in records}
+    display(accuracy_vs_cost(took, xlabel="seconds of training", **about))
 
 # %% [markdown]
 # **Hand in** notebook and runs as one zip. `pack` says what is in it, and what seems to be missing. On Colab
