@@ -7,7 +7,7 @@ from importlib import import_module
 from autograder.judging.judge import Checks
 from course_utils.errors import unknown_name
 
-HOMEWORK = ("hw_prompt",)
+HOMEWORK = ("hw_adapter", "hw_prompt")
 
 
 def checks_of(homework: str) -> Checks:

@@ -13,6 +13,7 @@ FAMILIES = {
     "bert-classifier": (hf.BertConfig, hf.BertForSequenceClassification),
     "roberta-classifier": (hf.RobertaConfig, hf.RobertaForSequenceClassification),
     "gpt2": (hf.GPT2Config, hf.GPT2LMHeadModel),
+    "t5": (hf.T5Config, hf.T5ForConditionalGeneration),
 }
 SIZES = {
     "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -25,6 +26,11 @@ GPT2_NAMES = {
     "hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head",
     "intermediate_size": "n_inner", "max_position_embeddings": "n_positions",
 }  # fmt: skip
+T5_NAMES = {
+    "hidden_size": "d_model", "num_hidden_layers": "num_layers", "num_attention_heads": "num_heads",
+    "intermediate_size": "d_ff", "max_position_embeddings": "n_positions",
+}  # fmt: skip
+OTHER_NAMES = {"gpt2": GPT2_NAMES, "t5": T5_NAMES}
 
 
 def small_plm(
@@ -33,11 +39,12 @@ def small_plm(
     """A PLM of a family of FAMILIES in evaluation mode; the global generator stays as it is."""
     config, model = FAMILIES[family]
     settings = SIZES | dict(sizes or {})
-    if family == "gpt2":
-        settings = {GPT2_NAMES.get(name, name): value for name, value in settings.items()}
+    names = OTHER_NAMES.get(family, {})
+    settings = {names.get(name, name): value for name, value in settings.items()}
+    settings["initializer_factor" if family == "t5" else "initializer_range"] = SPREAD
     state = torch.get_rng_state()
     torch.manual_seed(seed)
     try:
-        return model(config(**settings, initializer_range=SPREAD)).eval()
+        return model(config(**settings)).eval()
     finally:
         torch.set_rng_state(state)

@@ -114,6 +114,10 @@ class Student:
         """An nn.Embedding at the worker with these rows."""
         return self._value("embedding", weights=weights, trained=trained)
 
+    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Remote:
+        """An nn.Linear at the worker with these values."""
+        return self._value("linear", weight=weight, bias=bias)
+
     def method(self, of: Remote, name: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of an object; "__call__" calls the object."""
         return self._value("method", of=of, name=name, args=list(args), kwargs=kwargs)
@@ -159,7 +163,7 @@ class Student:
             inputs: the positions of arguments to differentiate by: "input 0", "input 1" ...
             parameters: a module to differentiate by, under its parameters' names.
         """
-        return self._value(
+        found = self._value(
             "gradients",
             of=of,
             name=name,
@@ -168,6 +172,42 @@ class Student:
             weights=weights,
             inputs=list(inputs),
             parameters=parameters,
+        )
+        right = isinstance(found, dict) and all(
+            value is None or type(value) is torch.Tensor for value in found.values()
+        )
+        if not right:
+            raise Lost("the worker gave no gradients when asked for them.", "crashed")
+        return found
+
+    def learn(
+        self,
+        of: Remote,
+        args: Sequence[Any],
+        weights: torch.Tensor,
+        *,
+        take: str = "",
+        rate: float = 0.1,
+        optimizer: Remote | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """One step of training a module on sum(output · weights); look at `parameters` afterwards.
+
+        Args:
+            of: the module, called with args and kwargs.
+            take: the attribute of its output that counts, "" for the output itself.
+            rate: of plain SGD on whatever requires a gradient.
+            optimizer: of the student's, which steps in place of that.
+        """
+        self._value(
+            "learn",
+            of=of,
+            args=list(args),
+            kwargs=kwargs,
+            take=take,
+            weights=weights,
+            rate=rate,
+            optimizer=optimizer,
         )
 
     def plm(self, family: str, sizes: Mapping[str, int] | None = None, seed: int = 0) -> Remote:

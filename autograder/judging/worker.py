@@ -65,6 +65,14 @@ class Worker:
 
         return torch.nn.Embedding.from_pretrained(weights.clone(), freeze=not trained)
 
+    def op_linear(self, weight: Any, bias: Any) -> Any:
+        """An nn.Linear with these values; without a bias where it is None."""
+        import torch
+
+        made = torch.nn.Linear(*reversed(weight.shape), bias=bias is not None, dtype=weight.dtype)
+        self.op_put(made, {"weight": weight} | ({} if bias is None else {"bias": bias}))
+        return made
+
     def op_method(self, of: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call an object, or a method of it."""
         target = of if name == "__call__" else getattr(of, name)
@@ -125,6 +133,34 @@ class Worker:
             (output * weights).sum(), list(wanted.values()), allow_unused=True
         )
         return dict(zip(wanted, found, strict=True)) | {"output": output}
+
+    def op_learn(
+        self,
+        of: Any,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        take: str,
+        weights: Any,
+        rate: float,
+        optimizer: Any,
+    ) -> None:
+        """One step of training a module on the sum of output · weights.
+
+        Args:
+            of: the module; it is called.
+            take: the attribute of its output that counts, "" for the output itself.
+            rate: of plain SGD on whatever requires a gradient.
+            optimizer: one of the student's, which steps in place of that; or None.
+        """
+        import torch
+
+        output = of(*args, **kwargs)
+        of.zero_grad(set_to_none=True)
+        ((getattr(output, take) if take else output) * weights).sum().backward()
+        if optimizer is None:
+            own = [p for p in of.parameters() if p.requires_grad]
+            optimizer = torch.optim.SGD(own, lr=rate)
+        optimizer.step()
 
     def op_plm(self, family: str, sizes: dict[str, int], seed: int) -> Any:
         """A small PLM with random weights: the judge makes the same one on its side."""
