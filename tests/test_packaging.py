@@ -198,7 +198,7 @@ BROUGHT_BY_THE_NOTEBOOK = {"IPython", "google"}
 
 
 @pytest.mark.parametrize(
-    ("package", "extras"), [("course_utils", []), ("autograder", ["homework"])]
+    ("package", "extras"), [("course_utils", []), ("autograder", ["homework", "cluster"])]
 )
 def test_what_is_imported_is_declared(project, package, extras):
     """No package is there only because another one happens to bring it."""
