@@ -270,11 +270,16 @@ def drawn_past(draw: Draw, model: Any, rows: int) -> torch.Tensor:
     return draw.normal(config.num_hidden_layers, 2, rows, heads, places, size)
 
 
-def drawn_texts(draw: Draw, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids, mask), the last text two tokens shorter than the others; RoBERTa's padding is 1."""
+def drawn_texts(draw: Draw, rows: int, left: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ids, mask), the last text two tokens shorter than the others; RoBERTa's padding is 1.
+
+    Args:
+        left: the padding comes first, where a causal model would see it.
+    """
     tokens = draw.between(4, 7)
     ids, mask = draw.integers(10, 60, rows, tokens), torch.ones(rows, tokens, dtype=torch.int64)
-    ids[-1, -2:], mask[-1, -2:] = 1, 0
+    padded = slice(0, 2) if left else slice(-2, None)
+    ids[-1, padded], mask[-1, padded] = 1, 0
     return ids, mask
 
 
@@ -292,7 +297,8 @@ def drawn_plm(student: Student, draw: Draw, family: str) -> tuple[Any, Remote]:
 def expect_like(student: Student, draw: Draw, family: str) -> None:
     here, there = drawn_plm(student, draw, family)
     for rows in (2, 3):
-        past, (ids, mask) = drawn_past(draw, here, rows), drawn_texts(draw, rows)
+        past = drawn_past(draw, here, rows)
+        ids, mask = drawn_texts(draw, rows, left=family == "gpt2")
         got = student.call("prefixed_logits", there, past, ids, mask)
         expect_logits(f"prefixed_logits with {family}", got, prefixed(here, past, ids, mask), mask)
 
