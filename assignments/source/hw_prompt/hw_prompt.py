@@ -1058,8 +1058,8 @@ from course_utils.recipes import recipes, released
 from course_utils.show import Table
 
 Table(
-    [{"task": r.task, "PLM": r.plm.rsplit("/", 1)[-1], "released": r.result, "on": r.split, "rate": r.learning_rate,
-      "length": r.length, "epochs": r.epochs} for r in recipes()],
+    [{"task": r.task, "PLM": r.plm.rsplit("/", 1)[-1], "released": r.result, "on": r.split,
+      "rate": f"{r.learning_rate:g}", "length": r.length, "epochs": r.epochs} for r in recipes()],
     caption="Released results, per cent, and their settings",
     digits=1,
 )  # fmt: skip
@@ -1078,7 +1078,7 @@ Table(
 # (In a notebook put `!` in front. *Notebook 14 - The homework on Colab* goes the whole way: which task
 # takes how long, results on your Drive, what to try when nothing is learnt.)
 #
-# **On a CPU**, the cell below trains three pocket tasks, in a minute or two. It is a start, not the end:
+# **On a CPU**, the cell below trains three pocket tasks, in about a minute. It is a start, not the end:
 # change lengths, rates, epochs, examples and methods. Each setting keeps a folder of its own, so earlier
 # runs stay, and a run that is there already is read, not trained again.
 
@@ -1272,12 +1272,12 @@ except CourseError as reason:
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-runs", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# (Of the pocket runs above.) NER goes from an F1 of 0 to about 76 in four epochs of 300 examples: which word is a
-# name is in the PLM's states already, and a linear head with a prefix can read it. COPA comes to 63 % where
-# guessing gives 51, beyond the ±4 of 500 examples, and its curve still rises. WSC stays at its majority
-# class, 51 %: its curve goes up and down without direction. Four epochs more gave NER another point or two;
-# for WSC all of the training data and a larger rate would come next, then a longer prefix, and if nothing
-# helps, the label words of a prompt in place of a new head.
+# (Of the pocket runs above.) NER goes from an F1 of 0 to about 75 in four epochs of 300 examples: which word is a
+# name is in the PLM's states already, and a linear head with a prefix can read it. COPA comes to 69 % where the
+# majority class has 51, far beyond the ±3 of 1000 examples, and its curve still rises. WSC stays at its majority
+# class, 51 %: its curve moves by no more than the noise of 500 dev examples. With ten times the examples, all else
+# equal, I would see whether WSC lacks data; then a larger rate; and if nothing helps, the label words of a
+# prompt in place of a new head.
 #
 # *Rubric.* 1 point for naming both runs with score and majority class. 1 for a comparison in which one thing was
 # changed. 1 for reading curves rather than final numbers only. 1 for a next step that follows from what was

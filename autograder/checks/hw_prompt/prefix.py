@@ -80,9 +80,18 @@ def values_of(student: Student, prefix: Remote) -> dict[str, torch.Tensor]:
     return {name: value for name, (value, _) in student.parameters(prefix).items()}
 
 
-def given(student: Student, draw: Draw, prefix: Remote, std: float = 1.0) -> dict[str, Any]:
-    """Writes values of the judge's own into the prefix's parameters."""
-    values = {name: std * draw.normal(*v.shape) for name, v in values_of(student, prefix).items()}
+TABLE = ("table",)
+MLP = ("start", "mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias")
+
+
+def given(
+    student: Student, draw: Draw, prefix: Remote, names: tuple[str, ...] = TABLE, std: float = 1.0
+) -> dict[str, torch.Tensor]:
+    """Writes values of the judge's own into the prefix's parameters, which have these names."""
+    found = values_of(student, prefix)
+    listed = f"expected the parameters {', '.join(names)}; got {', '.join(found) or 'none'}"
+    expect(found.keys() == set(names), f"Prefix: {listed}.")
+    values = {name: std * draw.normal(*found[name].shape) for name in names}
     student.put(prefix, values)
     return values
 
@@ -154,7 +163,7 @@ def _every_text(student: Student, draw: Draw) -> None:
         got = student.method(prefix, "__call__", rows)
         expect_tensor("Prefix.forward", got, table.expand(rows, -1, -1))
     weights = draw.normal(3, *table.shape)
-    found = student.gradients(prefix, "__call__", [3], weights, parameters=prefix)["table"]
+    found = student.gradients(prefix, "__call__", [3], weights, parameters=prefix).get("table")
     expect(found is not None, "Prefix: no gradient reaches the table.")
     expect_tensor("Prefix: the table's gradient", found, weights.sum(0))
 
@@ -163,10 +172,7 @@ def with_mlp(student: Student, draw: Draw, dropout: float = 0.0) -> tuple[Remote
     """A prefix with an MLP and the judge's values, as in evaluation."""
     layers, size, length = sizes_of(draw)
     prefix = student.make("Prefix", layers, size, length, draw.between(3, 9), dropout)
-    values = given(student, draw, prefix, 0.5)
-    expected = {"start", "mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"}
-    named = ", ".join(sorted(expected))
-    expect(values.keys() == expected, f"Prefix with an MLP: expected the parameters {named}.")
+    values = given(student, draw, prefix, MLP, 0.5)
     student.train(prefix, False)
     return prefix, values
 
@@ -188,7 +194,7 @@ def _mlp_gradients(student: Student, draw: Draw) -> None:
     (table * weights).sum().backward()
     found = student.gradients(prefix, "__call__", [2], weights, parameters=prefix)
     for name, value in exact.items():
-        expect(found[name] is not None, f"Prefix: no gradient reaches {name}.")
+        expect(found.get(name) is not None, f"Prefix: no gradient reaches {name}.")
         expect_tensor(f"Prefix: the gradient of {name}", found[name], value.grad, 1e-3)
 
 
@@ -241,7 +247,7 @@ def _table_alone(student: Student, draw: Draw) -> None:
     shapes = {"table": tuple(table.shape)}
     expect_parameters("Prefix after finish", student, prefix, shapes)
     weights = draw.normal(2, *table.shape)
-    found = student.gradients(prefix, "__call__", [2], weights, parameters=prefix)["table"]
+    found = student.gradients(prefix, "__call__", [2], weights, parameters=prefix).get("table")
     expect(found is not None, "Prefix after finish: no gradient reaches the table.")
     expect_tensor("Prefix after finish: the table's gradient", found, weights.sum(0))
     moved = given(student, draw, prefix)["table"]
@@ -263,10 +269,10 @@ def prefixed(
     return model(input_ids=ids, attention_mask=mask, past_key_values=cache, **more)
 
 
-def drawn_past(draw: Draw, model: Any, rows: int) -> torch.Tensor:
+def drawn_past(draw: Draw, model: Any, rows: int, places: int = 5) -> torch.Tensor:
     config = model.config
     heads = config.num_attention_heads
-    places, size = draw.between(2, 6), config.hidden_size // heads
+    size = config.hidden_size // heads
     return draw.normal(config.num_hidden_layers, 2, rows, heads, places, size)
 
 
@@ -296,8 +302,8 @@ def drawn_plm(student: Student, draw: Draw, family: str) -> tuple[Any, Remote]:
 
 def expect_like(student: Student, draw: Draw, family: str) -> None:
     here, there = drawn_plm(student, draw, family)
-    for rows in (2, 3):
-        past = drawn_past(draw, here, rows)
+    for rows, places in zip((2, 3), draw.random.sample(range(1, 7), 2), strict=True):
+        past = drawn_past(draw, here, rows, places)
         ids, mask = drawn_texts(draw, rows, left=family == "gpt2")
         got = student.call("prefixed_logits", there, past, ids, mask)
         expect_logits(f"prefixed_logits with {family}", got, prefixed(here, past, ids, mask), mask)
@@ -330,7 +336,7 @@ def _gpt2(student: Student, draw: Draw) -> None:
 @check("begins afresh at every call", points=1, exercise="prefixed-logits")
 def _afresh(student: Student, draw: Draw) -> None:
     here, there = drawn_plm(student, draw, draw.random.choice(("bert", "gpt2")))
-    past, other = drawn_past(draw, here, 2), drawn_past(draw, here, 2)
+    past, other = drawn_past(draw, here, 2), drawn_past(draw, here, 2, draw.between(2, 6))
     ids, mask = drawn_texts(draw, 2)
     for prefix in (past, past, other):
         got, after, _ = student.watched("prefixed_logits", there, prefix, ids, mask)
@@ -385,7 +391,8 @@ def _frozen_layer(student: Student, draw: Draw) -> None:
     sizes = {"hidden_size": 24, "num_attention_heads": draw.between(2, 3), "num_hidden_layers": 1}
     model = small_plm("bert", sizes, draw.between(0, 999))
     model.set_attn_implementation("eager")
-    past, (ids, mask) = torch.zeros_like(drawn_past(draw, model, 3)), drawn_texts(draw, 3)
+    past = torch.zeros_like(drawn_past(draw, model, 3, draw.between(2, 6)))
+    ids, mask = drawn_texts(draw, 3)
     block, seen = model.bert.encoder.layer[0].attention.self, {}
     for name in ("query", "key"):
         getattr(block, name).register_forward_hook(
