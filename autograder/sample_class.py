@@ -161,11 +161,11 @@ def build_sample_class(
             if student.at is not None:
                 place.with_name("timestamp.txt").write_text(student.at.isoformat() + "\n", "utf-8")
     if with_runs:
-        _hand_in_runs(assignment, students, folder, name)
+        hand_in_runs(assignment, students, folder, name)
     return folder
 
 
-def _hand_in_runs(assignment: str, students: Sequence[Student], folder: Path, name: str) -> None:
+def hand_in_runs(assignment: str, students: Sequence[Student], folder: Path, name: str) -> None:
     """The zip of each student who hands in runs; equal runs are made once."""
     from course_utils.submit import pack
 

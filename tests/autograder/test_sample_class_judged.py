@@ -13,12 +13,15 @@ from judging_host import workers
 from nbgrader.preprocessors import ClearSolutions
 
 from autograder.checks import checks_of
+from autograder.evidence.packed import read_packed
+from autograder.evidence.recompute import judge_run
 from autograder.judging.judge import judge
 from autograder.judging.student import Student as Worker
 from autograder.paired import source_folder
 from autograder.policy import read_policy
 from autograder.sample_class import (
     Student,
+    hand_in_runs,
     sample_roster,
     sample_students,
     solutions,
@@ -26,6 +29,7 @@ from autograder.sample_class import (
     write_answer,
 )
 from course_utils.errors import CourseError
+from course_utils.tasks import load_task
 
 CHECKS = checks_of("hw_prompt").all
 STUDENTS = sample_students("hw_prompt")
@@ -123,6 +127,24 @@ def test_lateness_is_what_the_policy_takes():
             assert isinstance(student.at, datetime.datetime)
             taken = policy.penalty("hw_prompt", 100, student.at, groups[student.name], student.name)
             assert taken == student.penalty_percent
+
+
+def test_runs_earn_what_is_said(released, original, tmp_path):
+    """Real runs, packed as students do; records that claim more than the predictions earn nothing."""
+    policy = read_policy(source_folder("hw_prompt").parents[1] / "policy.toml")
+    students = [student for student in STUDENTS if student.runs or student.runs_of]
+    for student in students:
+        (tmp_path / student.name).mkdir()
+        text = submission(student, nbformat.from_dict(released), original)
+        (tmp_path / student.name / "hw_prompt.ipynb").write_text(text, "utf-8")
+    hand_in_runs("hw_prompt", students, tmp_path, "hw_prompt.ipynb")
+    assert {student.results for student in students} == {0, 18}
+    for student in students:
+        runs = read_packed(tmp_path / student.name / "hw_prompt.zip").runs.values()
+        evidence = [judge_run(run, load_task(json.loads(run.record)["task"])) for run in runs]
+        earned = policy.earned("hw_prompt", evidence)
+        assert len(evidence) == 3
+        assert sum(one.points for one in earned) == student.results, earned
 
 
 def test_nobody_hands_in_what_the_instructor_wrote_in_words(released, original):
