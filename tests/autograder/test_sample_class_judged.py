@@ -129,8 +129,9 @@ def test_lateness_is_what_the_policy_takes():
             assert taken == student.penalty_percent
 
 
+@pytest.mark.long
 def test_runs_earn_what_is_said(released, original, tmp_path):
-    """Real runs, packed as students do; records that claim more than the predictions earn nothing."""
+    """Real runs, packed as students do; records that claim more than was predicted earn nothing."""
     policy = read_policy(source_folder("hw_prompt").parents[1] / "policy.toml")
     students = [student for student in STUDENTS if student.runs or student.runs_of]
     for student in students:
