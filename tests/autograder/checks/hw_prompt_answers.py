@@ -1,7 +1,7 @@
 """Answers to HW-Prompt: right ones in many words, and wrong ones of the kinds students write.
 
-Each wrong answer names the checks that must catch it: "visible" ones tell the student at once,
-"hidden" ones catch what looks right.
+A wrong answer says whether the visible check catches it ("visible": before it is handed in) or only
+the judge's ("hidden": it looks right).
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ class Wrong(NamedTuple):
     cell: str
     slip: str
     bodies: list[str]
-    caught: str  #: "visible" (and so before handing in) or "hidden" (the visible check passes)
+    caught: str  #: "visible" or "hidden"
+
+
+class Slip(NamedTuple):
+    """The right answer but for one place, and the check that is there for it."""
+
+    cell: str
+    old: str
+    new: str
+    fails: str  #: how the check's name begins; it must fail on every draw
+    caught: str  #: "visible" or "hidden"
 
 
 _STRIP = 'premise, hypothesis = (t.strip().rstrip(".?! ") for t in (premise, hypothesis))\n'
@@ -49,6 +59,175 @@ def _extend(
 _ONES = "mask = torch.cat([attention_mask.new_ones(len(input_ids), len(soft_prompt.prompt)), attention_mask], 1)\n"  # noqa: E501
 _WORDS = "words = model.get_input_embeddings()(input_ids)\n"
 _RUN = "return model(inputs_embeds=soft_prompt(words), attention_mask=mask).logits\n"
+
+SLIPS = [
+    Slip("fill-template", 'premise.strip().rstrip(".?! ")', "premise", "takes blanks", "visible"),
+    Slip("fill-template", '.rstrip(".?! ")\n    hypothesis', "\n    hypothesis", "takes blanks",
+         "visible"),
+    Slip("fill-template", 'if template.count("{mask}") != 1', "if False", "refuses", "visible"),
+    Slip("fill-template", "raise ValueError(", "raise KeyError(", "refuses", "visible"),
+    Slip("fill-template",
+         "return template.format(premise=premise, hypothesis=hypothesis, mask=mask_token)",
+         "return (template.replace('{premise}', premise).replace('{hypothesis}',"
+         " hypothesis).replace('{mask}', mask_token))", "leaves braces", "hidden"),
+    Slip("fill-template", "mask=mask_token)", "mask='[MASK]')", "takes blanks", "hidden"),
+    Slip("label-scores", ".mean(dim=-1)", ".sum(dim=-1)", "gives the mean", "visible"),
+    Slip("label-scores", "logits[rows, mask_positions]", "logits[:, 0]", "gives the mean",
+         "visible"),
+    Slip("label-scores", "at_gap[:, words]", "at_gap.detach()[:, words]", "lets gradients",
+         "hidden"),
+    Slip("label-scores", "at_gap[:, words].mean(dim=-1)", "at_gap[:, words].float().mean(dim=-1)",
+         "keeps the dtype", "hidden"),
+    Slip("label-scores", "rows = ", "logits[0, 0, 0] = 0.5\n    rows = ", "leaves logits",
+         "hidden"),
+    Slip("label-probabilities", "softmax(dim=-1)", "softmax(dim=0)", "gives probabilities",
+         "visible"),
+    Slip("label-probabilities", "scores = scores - content_free",
+         "scores = scores + content_free", "divides", "visible"),
+    Slip("label-probabilities", "scores = scores - content_free", "pass", "divides", "visible"),
+    Slip("label-probabilities", "return scores.softmax(dim=-1)",
+         "return scores.exp() / scores.exp().sum(-1, keepdim=True)", "stands scores", "hidden"),
+    Slip("label-probabilities", "return scores.softmax", "return scores.detach().softmax",
+         "lets gradients", "hidden"),
+    Slip("label-probabilities", "scores = scores - content_free", "scores -= content_free",
+         "lets gradients", "hidden"),
+    Slip("soft-prompt", "nn.Parameter(rows.detach().clone())", "nn.Parameter(rows.detach())",
+         "shares no memory", "hidden"),
+    Slip("soft-prompt", "word_embeddings.weight[start : start + length]",
+         "word_embeddings.weight[:length]", "has one parameter", "visible"),
+    Slip("soft-prompt", "nn.Parameter(rows.detach().clone())",
+         "nn.Parameter(rows.detach().clone(), requires_grad=rows.requires_grad)",
+         "has one parameter", "hidden"),
+    Slip("soft-prompt", "torch.cat([prompt, inputs_embeds], dim=1)",
+         "torch.cat([inputs_embeds, prompt], dim=1)", "puts the prompt", "hidden"),
+    Slip("soft-prompt", "prompt = self.prompt.expand", "prompt = self.prompt.detach().expand",
+         "shares no memory", "hidden"),
+    Slip("soft-prompt", "if len(rows) < length", "if False", "refuses more rows", "hidden"),
+    Slip("soft-prompt", "self.prompt = ", "self.words = word_embeddings\n        self.prompt = ",
+         "has one parameter", "visible"),
+    Slip("extend-batch", '"labels": -100', '"labels": 0', "makes room", "visible"),
+    Slip("extend-batch", '"attention_mask": 1', '"attention_mask": 0', "makes room", "visible"),
+    Slip("extend-batch", "[extra, batch[name]]", "[batch[name], extra]", "makes room", "visible"),
+    Slip("extend-batch", 'batch["mask_positions"] + length', 'batch["mask_positions"]',
+         "moves the gap", "visible"),
+    Slip("extend-batch", "longer = dict(batch)", "longer = batch", "gives a new dict", "hidden"),
+    Slip("extend-batch", "longer = dict(batch)", "longer = {}", "moves the gap", "hidden"),
+    Slip("extend-batch", "batch[name].new_full((batch[name].size(0), length), value)",
+         "torch.full((batch[name].size(0), length), value)", "keeps dtypes", "hidden"),
+    Slip("prompted-logits", "words = model.get_input_embeddings()(input_ids)",
+         "words = model.bert.embeddings(input_ids)", "BERT reads", "visible"),
+    Slip("prompted-logits", "length = soft_prompt.prompt.size(0)", "length = 3", "BERT reads",
+         "hidden"),
+    Slip("prompted-logits", "model.get_input_embeddings()",
+         "model.bert.embeddings.word_embeddings", "works with RoBERTa", "hidden"),
+    Slip("prompted-logits", "attention_mask=mask", "attention_mask=None", "BERT reads",
+         "visible"),
+    Slip("prompted-logits", "soft_prompt(words)", "soft_prompt(words).detach()", "lets gradients",
+         "hidden"),
+    Slip("prompted-logits", ".logits", ".logits[:, 1:]", "BERT reads", "visible"),
+    Slip("keys-and-values", "cut.permute(2, 3, 0, 4, 1, 5)",
+         "cut.reshape(layers, 2, rows, heads, places, -1)", "puts each", "visible"),
+    Slip("keys-and-values", "layers, 2, heads, -1)", "2, layers, heads, -1).transpose(2, 3)",
+         "puts each", "visible"),
+    Slip("keys-and-values", "layers, 2, heads, -1)", "layers, 2, -1, heads).transpose(-1, -2)",
+         "puts each", "hidden"),
+    Slip("keys-and-values", "cut.permute(2, 3, 0, 4, 1, 5)",
+         "cut.permute(2, 3, 0, 4, 1, 5).flip(1)", "puts each", "visible"),
+    Slip("keys-and-values", "return cut", "return cut.detach()", "keeps the dtype", "hidden"),
+    Slip("keys-and-values", "return cut.permute", "return cut.float().permute", "keeps the dtype",
+         "hidden"),
+    Slip("keys-and-values", "if columns % (2 * layers * heads):", "if columns % (2 * layers):",
+         "refuses", "hidden"),
+    Slip("keys-and-values", "if columns % (2 * layers * heads):", "if columns % 2:", "refuses",
+         "hidden"),
+    Slip("prefix", "0.02 * torch.randn(length, columns)", "torch.randn(length, columns)",
+         "without an MLP", "hidden"),
+    Slip("prefix", "0.02 * torch.randn(length, columns)", "torch.zeros(length, columns)",
+         "without an MLP", "hidden"),
+    Slip("prefix", "0.02 * torch.randn(length, columns)",
+         "0.04 * torch.rand(length, columns) - 0.02", "without an MLP", "hidden"),
+    Slip("prefix", "nn.Parameter(torch.randn(length, size))",
+         "nn.Parameter(0.02 * torch.randn(length, size))", "with an MLP", "hidden"),
+    Slip("prefix", "self.start = ",
+         "self.table = nn.Parameter(torch.zeros(1))\n            self.start = ", "with an MLP",
+         "visible"),
+    Slip("prefix", "nn.Parameter(torch.randn(length, size))", "torch.randn(length, size)",
+         "with an MLP", "visible"),
+    Slip("prefix", "nn.Tanh()", "nn.ReLU()", "makes the table", "hidden"),
+    Slip("prefix", "self.mlp(self.start) if", "self.mlp(self.start.detach()) if", "trains start",
+         "hidden"),
+    Slip("prefix", "table.expand(batch, -1, -1)", "table.detach().expand(batch, -1, -1)",
+         "gives the table", "hidden"),
+    Slip("prefix", "else self.table  #", "else self.table.flip(0)  #", "gives the table",
+         "visible"),
+    Slip("prefix", "nn.functional.dropout(table, self.dropout, self.training)", "table",
+         "drops numbers", "hidden"),
+    Slip("prefix", "self.dropout, self.training)", "self.dropout)", "drops numbers", "hidden"),
+    Slip("prefix", "self.dropout, self.training)", "0.1, self.training)", "drops numbers",
+         "hidden"),
+    Slip("prefix", "        table = table.expand(batch, -1, -1)  # (B, P, 2·L·d)\n"
+         "        return nn.functional.dropout(table, self.dropout, self.training)",
+         "        table = nn.functional.dropout(table, self.dropout, self.training)\n"
+         "        return table.expand(batch, -1, -1)", "drops numbers", "hidden"),
+    Slip("prefix", "nn.functional.dropout(table, self.dropout, self.training)",
+         "table * (torch.rand_like(table) > self.dropout) if self.training else table",
+         "drops numbers", "hidden"),
+    Slip("prefix", "nn.Parameter(self.mlp(self.start).detach())",
+         "nn.Parameter(self(1)[0].detach())", "says the same", "hidden"),
+    Slip("prefix", "nn.Parameter(self.mlp(self.start).detach())",
+         "nn.Parameter(0.02 * torch.randn(len(self.start), self.mlp[2].out_features))",
+         "says the same", "visible"),
+    Slip("prefix", "            del self.mlp, self.start\n", "", "keeps the table", "visible"),
+    Slip("prefix", "self.table = nn.Parameter(self.mlp(self.start).detach())",
+         "self.table = self.mlp(self.start).detach()", "keeps the table", "visible"),
+    Slip("prefix", "nn.Parameter(self.mlp(self.start).detach())",
+         "nn.Parameter(self.mlp(self.start).detach(), requires_grad=False)", "keeps the table",
+         "hidden"),
+    Slip("prefixed-logits", "attention_mask=mask", "attention_mask=None", "BERT attends",
+         "hidden"),
+    Slip("prefixed-logits", "attention_mask=mask", "attention_mask=None", "GPT-2 does", "hidden"),
+    Slip("prefixed-logits", "attention_mask=mask", "attention_mask=attention_mask", "GPT-2 does",
+         "visible"),
+    Slip("prefixed-logits", "past.size(-2)", "3", "BERT attends", "hidden"),
+    Slip("prefixed-logits", "new_ones(", "new_zeros(", "BERT attends", "visible"),
+    Slip("prefixed-logits", "past_key_values=cache",
+         "past_key_values=cache, position_ids=torch.arange(input_ids.size(1))[None]",
+         "RoBERTa does", "visible"),
+    Slip("prefixed-logits", "past_key_values=cache",
+         "past_key_values=cache, position_ids=torch.arange(past.size(-2), past.size(-2) +"
+         " input_ids.size(1))[None]", "RoBERTa does", "hidden"),
+    Slip("prefixed-logits", "cache.update(keys, values, layer)",
+         "cache.update(values, keys, layer)", "BERT attends", "visible"),
+    Slip("prefixed-logits", "enumerate(past)", "enumerate(past.flip(0))", "GPT-2 does",
+         "visible"),
+    Slip("prefixed-logits", "DynamicCache()  #",
+         "model.__dict__.setdefault('kept', DynamicCache())  #", "begins afresh", "hidden"),
+    Slip("prefixed-logits", "for layer, (keys", "past[:, :, :, :, 0] = 0\n    for layer, (keys",
+         "begins afresh", "visible"),
+    Slip("prefixed-logits", "attention_mask.new_ones", "attention_mask.fill_(1).new_ones",
+         "begins afresh", "hidden"),
+    Slip("prefixed-logits", "cache.update(keys, values, layer)",
+         "cache.update(keys.detach(), values.detach(), layer)", "lets gradients", "hidden"),
+    Slip("prefixed-logits", "front = ", "model.requires_grad_(False)\n    front = ",
+         "lets gradients", "hidden"),
+    Slip("prefixed-logits", "front = ", "model.train()\n    front = ", "lets gradients",
+         "visible"),
+    Slip("text-share", "queries.size(-1) ** 0.5", "1", "is what a frozen", "visible"),
+    Slip("text-share", "queries.size(-1) ** 0.5", "2", "is what a frozen", "hidden"),
+    Slip("text-share", "weights[..., length:]", "weights[..., :length]", "is what a frozen",
+         "visible"),
+    Slip("text-share", "new_zeros(*scores.shape[:-1], length)",
+         "new_zeros(*scores.shape[:-1], 1)", "is what a frozen", "visible"),
+    Slip("text-share", "attention_mask[:, None, None, :]", "attention_mask[:, None, :, None]",
+         "counts no padding", "hidden"),
+    Slip("text-share", 'float("-inf")', "0.0", "counts no padding", "hidden"),
+    Slip("text-share",
+         '    scores = scores.masked_fill(attention_mask[:, None, None, :] == 0, float("-inf"))\n',
+         "", "counts no padding", "hidden"),
+    Slip("text-share", "weights = torch.cat([front, scores], dim=-1).softmax(dim=-1)",
+         "weights = torch.cat([front, scores], dim=-1).exp()\n"
+         "    weights = weights / weights.sum(-1, keepdim=True)", "stands scores", "hidden"),
+]  # fmt: skip
 
 WRONG = [
     # 1a
@@ -539,6 +718,71 @@ RIGHT = {
         [
             _WORDS + "mask = nn.functional.pad(attention_mask.float(), "
             "(len(soft_prompt.prompt), 0), value=1.0)\n" + _RUN
+        ],
+    ],
+    "keys-and-values": [
+        # Block by block, head by head.
+        [
+            "if table.shape[-1] % (2 * layers * heads):\n    raise ValueError(table.shape)\n"
+            "blocks = [torch.stack(b.chunk(heads, -1), 1) for b in table.chunk(2 * layers, -1)]\n"
+            "return torch.stack(blocks).unflatten(0, (layers, 2))"
+        ],
+        # With einsum's letters in mind: one view, one transposition at a time.
+        [
+            "B, P, columns = table.shape\nsize, odd = divmod(columns, 2 * layers * heads)\n"
+            "if odd:\n    raise ValueError(columns)\n"
+            "x = table.view(B, P, 2 * layers, heads, size).transpose(1, 3)  # (B, h, 2L, P, d_h)\n"
+            "x = x.permute(2, 0, 1, 3, 4)\nreturn x.reshape(layers, 2, B, heads, P, size)"
+        ],
+    ],
+    "prefix": [
+        # A module for dropout; what is not there is None.
+        [
+            "self.drop, self.table, self.start, self.mlp = nn.Dropout(dropout), None, None, None\n"
+            "if mlp == 0:\n    table = torch.empty(length, 2 * layers * size)\n"
+            "    self.table = nn.Parameter(table.normal_(std=0.02))\n"
+            "else:\n    self.start = nn.Parameter(torch.normal(0.0, 1.0, (length, size)))\n"
+            "    ends = nn.Linear(size, mlp), nn.Linear(mlp, 2 * layers * size)\n"
+            "    self.mlp = nn.Sequential(ends[0], nn.Tanh(), ends[1])",
+            "table = self.table if self.mlp is None else self.mlp(self.start)\n"
+            "return self.drop(table.repeat(batch, 1, 1))",
+            "if self.mlp is not None:\n    with torch.no_grad():\n"
+            "        table = self.mlp(self.start)\n"
+            "    self.start = self.mlp = None\n    self.table = nn.Parameter(table)",
+        ],
+    ],
+    "prefixed-logits": [
+        # The cache in one go, the mask by padding.
+        [
+            "cache = DynamicCache([(keys, values) for keys, values in past])\n"
+            "mask = nn.functional.pad(attention_mask, (past.shape[4], 0), value=1)\n"
+            "return model(input_ids, attention_mask=mask, past_key_values=cache, use_cache=True)[0]"
+        ],
+        # Words by their vectors, a floating-point mask.
+        [
+            "cache = DynamicCache()\nfor i in range(len(past)):\n"
+            "    cache.update(past[i, 0], past[i, 1], i)\n"
+            "ones = torch.ones(*past.shape[2:5:2])\n"
+            "mask = torch.cat([ones, attention_mask.float()], 1)\n"
+            "return model(input_ids, past_key_values=cache, attention_mask=mask)['logits']"
+        ],
+    ],
+    "text-share": [
+        # A sigmoid of logarithms.
+        [
+            "s = torch.einsum('bhtd,bhjd->bhtj', queries, keys) * queries.shape[-1] ** -0.5\n"
+            "s = s + (1.0 - attention_mask[:, None, None].float()) * torch.finfo(s.dtype).min\n"
+            "return torch.sigmoid(s.logsumexp(-1) - torch.tensor(float(length)).log())"
+        ],
+        # As the equation says, with the largest score taken out first.
+        [
+            "s = queries.matmul(keys.mT) / queries.shape[-1] ** 0.5\n"
+            "s = torch.where(attention_mask.bool()[:, None, None], s, -torch.inf)\n"
+            "most = s.amax(-1, keepdim=True)\n"
+            "most = most.clamp(min=0) if length else most\n"
+            "text = (s - most).exp().sum(-1)\n"
+            "front = length * (-most[..., 0]).exp() if length else 0\n"
+            "return text / (front + text)"
         ],
     ],
 }
