@@ -25,6 +25,7 @@ from autograder.course_folder import (
     why_nbgrader_failed,
 )
 from autograder.homework import open_homework
+from autograder.nbgrader_config import TRAINING_TAG
 from autograder.paired import assignments_folder
 from autograder.policy import read_policy
 from course_utils.errors import CourseError
@@ -132,13 +133,14 @@ def leaks(original: NotebookNode, released: NotebookNode) -> list[str]:
 
 
 def run_cells(notebook: NotebookNode) -> NotebookNode:
-    """The notebook executed in an empty folder, errors kept as outputs."""
+    """The notebook executed in an empty folder but for training; errors are kept as outputs."""
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
             timeout=CELL_SECONDS,
             startup_timeout=CELL_SECONDS,
             allow_errors=True,
+            skip_cells_with_tag=TRAINING_TAG,
             resources={"metadata": {"path": folder}},
         )
         # The kernel's own remarks are not for the reader; errors come back as outputs.

@@ -21,8 +21,6 @@ from autograder.judging.judge import Judgement, judge
 from autograder.judging.student import Ran, Student
 from autograder.results import Check, Result
 
-#: an answer cell that raises this has simply not been written
-UNWRITTEN = "NotImplementedError"
 SECONDS = 600.0  # for a whole submission
 MOST_TEXT = 2_000  # characters of a message or of what a cell printed, in the result
 
@@ -136,23 +134,21 @@ def clean(text: str) -> str:
 def _status(judgement: Judgement, notebook: NotebookNode) -> tuple[str, str]:
     """The status of a submission, and the reason when it is not "graded".
 
-    Failing checks are what grading is about. An answer that can't even be defined is the student's
-    error; the instructor's own cell that fails is the grader's.
+    An answer that gives something wrong is what grading is about; one that raises, ends its worker
+    or can't even be defined is said. The instructor's own cell that fails is the grader's trouble.
     """
-    kinds = {c.metadata.nbgrader["grade_id"]: c for c in notebook.cells if "nbgrader" in c.metadata}
-    broken = [ran for ran in judgement.cells if ran.kind]
-    for ran in broken:
-        if ran.name in kinds and utils.is_locked(kinds[ran.name]):
+    known = {c.metadata.nbgrader["grade_id"]: c for c in notebook.cells if "nbgrader" in c.metadata}
+    for ran in judgement.cells:
+        locked = ran.name in known and utils.is_locked(known[ran.name])
+        if ran.kind and locked:
             return "infra_error", clean(f"{ran.name}: {_in_a_line(ran)}")
-    if judgement.status not in ("graded", "student_error"):
-        lost = [o for o in judgement.outcomes if o.status == judgement.status]
-        names = dict.fromkeys(o.check.exercise for o in lost)
-        return judgement.status, clean(", ".join(names) or judgement.reason)
-    for ran in broken:
-        answer = ran.name in kinds and utils.is_solution(kinds[ran.name])
-        if answer and ran.kind != UNWRITTEN:
-            return "student_error", clean(f"{ran.name}: {_in_a_line(ran)}")
-    return "graded", ""
+    if judgement.status == "graded":
+        return "graded", ""
+    those = [o for o in judgement.outcomes if o.status == judgement.status]
+    exercises = ", ".join(dict.fromkeys(o.check.exercise for o in those))
+    if judgement.reason or not those:
+        return judgement.status, clean(judgement.reason or exercises)
+    return judgement.status, clean(f"{exercises}: {those[0].message}")
 
 
 def _in_a_line(ran: Ran) -> str:

@@ -191,7 +191,7 @@ def imported_by(package: str) -> set[str]:
     return found
 
 
-OTHER_NAMES = {"scikit_learn": "sklearn"}  # distribution -> module
+OTHER_NAMES = {"scikit_learn": "sklearn", "pyyaml": "yaml"}  # distribution -> module
 
 # Inside a notebook, where these are used, the notebook brings them.
 BROUGHT_BY_THE_NOTEBOOK = {"IPython", "google"}

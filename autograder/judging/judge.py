@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,7 +139,8 @@ def judge(
         seed: of what the checks draw.
         seconds: for all of it; what is not judged by then earns nothing.
     """
-    bench = _Bench(open_worker, cells, seconds)
+    checks = list(checks)
+    bench = _Bench(open_worker, cells, {check.exercise for check in checks}, seconds)
     outcomes = []
     try:
         for one in checks:
@@ -160,9 +161,10 @@ class _Bench:
         self,
         open_worker: Callable[[], Student],
         cells: Sequence[tuple[str, str]],
+        answers: Set[str],
         seconds: float | None,
     ) -> None:
-        self.open_worker, self.cells = open_worker, list(cells)
+        self.open_worker, self.cells, self.answers = open_worker, list(cells), answers
         self.until = None if seconds is None else time.monotonic() + seconds
         self.given_up: dict[str, str] = {}  # exercise -> why its other checks are not tried
         self.reason = ""
@@ -186,8 +188,9 @@ class _Bench:
         except Wrong as wrong:
             return Outcome(one, 0.0, str(wrong))
         except StudentError as raised:
-            if raised.kind != "NotImplementedError":  # not written yet, which is no error
-                self.statuses.add("student_error")
+            if raised.kind == "NotImplementedError":  # not written yet, which is no error
+                return Outcome(one, 0.0, self._said(one, raised))
+            self.statuses.add("student_error")
             return Outcome(one, 0.0, self._said(one, raised), "student_error")
         except Lost as lost:
             self._drop(lost)
@@ -240,7 +243,8 @@ class _Bench:
                 return
         if not self.ran:
             self.ran = ran
-            if any(cell.kind not in ("", "NotImplementedError") for cell in ran):
+            broken = [c for c in ran if c.kind not in ("", "NotImplementedError")]
+            if any(cell.name in self.answers for cell in broken):
                 self.statuses.add("student_error")
 
     def _drop(self, lost: Lost) -> None:

@@ -116,7 +116,7 @@ CLASS = {
     ),
     "skips-by-tag": ({"double": "return 0"}, lambda nb: _tagged(nb, "skip-execution"), "graded", 0),
     "trains-by-tag": ({"double": "return 0"}, lambda nb: _tagged(nb, "training"), "graded", 0),
-    "html": ({"double": "raise ValueError('<script>alert(1)</script>')"}, None, "graded", 0),
+    "html": ({"double": "raise ValueError('<script>alert(1)</script>')"}, None, "student_error", 0),
 }  # fmt: skip
 
 
