@@ -1,6 +1,7 @@
 """Published runs as data: settings to run again, and results to compare with.
 
     recipe("p_tuning_v2/rte", "roberta-large")      one run: settings and the released result
+    recipe("pocket/ner")                            this course's own, on a pocket model
     recipes()                                       all of them
     published("glue_roberta_large")                 a published table, by rows
 
@@ -35,8 +36,11 @@ class Recipe:
         name: collection and task, "p_tuning_v2/rte".
         task, plm: names that `load_task` and `load_plm` take.
         method_name: a name in `course_utils.tuning.METHODS`.
-        result: the published score in per cent, in the task's metric, on `split`.
+        result: the published score in per cent, in the task's metric, on `split`; of the pocket
+            runs the mean over `seeds`.
         others: split -> result, where there are several.
+        seeds, deviation: how many seeds a mean is of, from `seed` on, and the standard deviation
+            over them; a single run has none.
         best_epoch: the one that reached it, counted from 1; None where it is not known.
         length, mlp: the method's hyper-parameters.
         dropout: of the prefix and of the PLM's hidden states.
@@ -63,6 +67,8 @@ class Recipe:
     max_grad_norm: float = 1.0
     best_epoch: int | None = None
     layout: str | None = None
+    seeds: int = 1
+    deviation: float | None = None
     others: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
 
@@ -91,11 +97,16 @@ class Recipe:
             evaluate_every="epoch",
         )
 
+    def result_on(self, split: str) -> float | None:
+        """The published score on a split in per cent; None where none was published."""
+        return self.result if split == self.split else self.others.get(split)
+
     def summary(self) -> str:
         """A line for a list: what it is, what it reached, and how."""
         best = "" if self.best_epoch is None else f", best {self.best_epoch}"
+        spread = "" if self.deviation is None else f" ± {self.deviation:.1f}, {self.seeds} seeds,"
         return (
-            f"{self.name} · {self.plm}: {self.result:.1f} on {self.split}; rate "
+            f"{self.name} · {self.plm}: {self.result:.1f}{spread} on {self.split}; rate "
             f"{self.learning_rate:g}, length {self.length}{', MLP' if self.mlp else ''}, "
             f"{self.epochs} epochs{best}, batches of {self.batch_size}"
         )
