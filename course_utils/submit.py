@@ -215,13 +215,13 @@ def _missing_of_notebook(document: dict[str, Any]) -> list[str]:
 
 
 def _missing_of_runs(asked: Asked, found: Sequence[_Run]) -> list[str]:
-    """Of the track on which least is missing."""
-    counted = {
-        track: [r for r in found if r.record.task in tasks and r.record.method in asked.methods]
-        for track, tasks in asked.tracks.items()
-    }
-    tracks = sorted(counted, key=lambda track: -len({r.record.task for r in counted[track]}))
-    return min((_missing_of_track(asked, track, counted[track]) for track in tracks), key=len)
+    """Of the track that is complete, else of the one with the most tasks."""
+    by_track = []
+    for track, tasks in asked.tracks.items():
+        runs = [r for r in found if r.record.task in tasks and r.record.method in asked.methods]
+        missing = _missing_of_track(asked, track, runs)
+        by_track.append((bool(missing), -len({run.record.task for run in runs}), missing))
+    return min(by_track, key=lambda one: one[:2])[-1]
 
 
 def _missing_of_track(asked: Asked, track: str, runs: Sequence[_Run]) -> list[str]:
@@ -252,8 +252,7 @@ def _above(record: RunRecord) -> bool:
     from course_utils.recipes import released
 
     found = released(record.task, record.plm)
-    result = None if found is None else found.result_on(record.split)
-    return result is not None and 100 * record.score > result
+    return found is not None and found.beaten_by(record.score, record.split)
 
 
 def _published_for(tasks: Sequence[str]) -> str:
