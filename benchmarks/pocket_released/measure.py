@@ -30,6 +30,8 @@ RUNS = Path("runs") / "pocket_released"  # adapters and predictions, which nobod
 
 # What a student might try: changes to the recipe, found on dev with other seeds than those here.
 CHANGES: dict[str, dict[str, Any]] = {
+    "boolq": {"settings": {"epochs": 4}},
+    "copa": {"settings": {"epochs": 2}},
 }
 BETTER_SEEDS = 3
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
+from autograder.evidence.packed import read_packed
+from autograder.evidence.recompute import check_method, judge_run
+from autograder.evidence.replay import FrozenPlm
 from course_utils.comparison import compare
 from course_utils.recipes import recipe, released
 from course_utils.recipes.running import run_recipe
-from course_utils.submit import asked_by
+from course_utils.submit import asked_by, pack
+from course_utils.tasks import load_task
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "pocket_released"
 sys.path.insert(0, str(FOLDER))
@@ -70,10 +75,27 @@ def test_the_homework_lists_the_tasks_that_have_a_result():
         assert released(one.task, "pocket-bert-base") == one == recipe(one.name)
 
 
-def test_one_seed_again():
-    """The same numbers on the same processor and versions; about the same elsewhere."""
-    again = recipe(FASTEST)
-    (record,) = run_recipe(FASTEST, progress=False, say=lambda text: None)
+@pytest.mark.long
+def test_one_seed_again_and_judged(tmp_path):
+    """The same numbers on the same processor and versions; about the same elsewhere.
+
+    What a student would hand in of it counts as evidence, and is above just when it should be.
+    """
+    one = recipe(FASTEST)
+    (record,) = run_recipe(FASTEST, output=tmp_path / "runs", progress=False, say=lambda text: None)
     before = measure.records_of(measure.RELEASED, FASTEST.split("/")[1])[0]
-    assert record.seed == before.seed == again.seed
+    assert record.seed == before.seed == one.seed
+    assert record.notes["released"] == one.result
     assert 100 * record.score == pytest.approx(100 * before.score, abs=ELSEWHERE)
+
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "hw.ipynb")
+    zipped = tmp_path / "hw.zip"
+    pack("hw_prompt", notebook=tmp_path / "hw.ipynb", runs=tmp_path / "runs", output=zipped)
+    (run,) = read_packed(zipped).runs.values()
+    task = load_task(FASTEST)
+    evidence = judge_run(run, task)
+    expected = FrozenPlm(device="cpu").expected(one.plm, task)
+    check_method(evidence, run, asked_by("hw_prompt").methods, expected)
+    assert evidence.counts, evidence.findings
+    assert evidence.released == one.result
+    assert evidence.beats == (round(100 * record.score, 1) > one.result)
