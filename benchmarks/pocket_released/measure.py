@@ -31,7 +31,7 @@ RUNS = Path("runs") / "pocket_released"  # adapters and predictions, which nobod
 # What a student might try: changes to the recipe, found on dev with other seeds than those here.
 CHANGES: dict[str, dict[str, Any]] = {
     "boolq": {"settings": {"epochs": 4}},
-    "srl": {"settings": {"epochs": 3}},
+    "copa": {"settings": {"epochs": 2}},
 }
 BETTER_SEEDS = 3
 
