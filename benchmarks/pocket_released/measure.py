@@ -31,9 +31,9 @@ RUNS = Path("runs") / "pocket_released"  # adapters and predictions, which nobod
 # What a student might try: changes to the recipe, found on dev with other seeds than those here.
 CHANGES: dict[str, dict[str, Any]] = {
     "boolq": {"settings": {"epochs": 4}},
-    "copa": {"settings": {"epochs": 2}},
+    "srl": {"settings": {"epochs": 3}},
 }
-BETTER_SEEDS = 3
+BETTER_SEEDS = {"boolq": 3, "srl": 1}
 
 
 def pocket_recipes(tasks: Iterable[str] = ()) -> list[Recipe]:
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
         if "--shown" not in arguments:
             measure(RELEASED, one, one.seeds, {})
             if short in CHANGES:
-                measure(BETTER, one, BETTER_SEEDS, CHANGES[short])
+                measure(BETTER, one, BETTER_SEEDS[short], CHANGES[short])
         if records_of(RELEASED, short):
             print(short, summary(records_of(RELEASED, short)))
     print(table(compare(read_all(HERE))))
