@@ -15,15 +15,17 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from autograder.evidence.recompute import Evidence
 from course_utils.errors import CourseError
+from course_utils.submit import all_asked, asked_by
 
 EARNED_BY = ("tasks", "methods", "beats")
+TRACKS = tuple(dict.fromkeys(track for asked in all_asked().values() for track in asked.tracks))
 DAY = datetime.timedelta(days=1)
 
 
@@ -81,9 +83,13 @@ class Earned:
 
 @dataclass(frozen=True)
 class Policy:
-    """All of a policy file."""
+    """All of a policy file.
+
+    `tracks` are those on which runs count; their tasks are in course_utils/homework.toml.
+    """
 
     one_of: tuple[tuple[str, ...], ...] = ()
+    tracks: tuple[str, ...] = TRACKS
     late: Late = field(default_factory=Late)
     deadlines: tuple[Deadline, ...] = ()
     extensions: tuple[Extension, ...] = ()
@@ -157,25 +163,78 @@ class Policy:
         return {name: value for name, value in scores.items() if name not in left_out}
 
     def earned(self, assignment: str, evidence: Iterable[Evidence]) -> list[Earned]:
-        """What the runs of a submission earn, rule by rule."""
+        """What the runs of a submission earn, rule by rule.
+
+        Tracks are not mixed: of those that count the one on which the runs earn most is taken, of
+        equal ones the first in `tracks`.
+
+        Raises:
+            CourseError: a homework that course_utils/homework.toml does not know.
+        """
+        rules = [rule for rule in self.results if rule.assignment == assignment]
+        if not rules:
+            return []
+        runs = _Runs.sorted_out(asked_by(assignment).tracks, evidence)
+        found = [runs.earned(rules, track) for track in self.tracks]
+        best = max(found, key=lambda earned: sum(one.points for one in earned))
+        track = self.tracks[found.index(best)]
+        set_aside = runs.set_aside(track, self.tracks)
+        return [
+            replace(one, message=one.message + set_aside) if one.count < one.rule.most else one
+            for one in best
+        ]
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """A submission's runs by the track of their tasks; "" is that of tasks of no track."""
+
+    by_track: Mapping[str, Sequence[Evidence]]
+    without: int
+    total: int
+
+    @classmethod
+    def sorted_out(cls, tracks: Mapping[str, Sequence[str]], evidence: Iterable[Evidence]) -> _Runs:
         runs = list(evidence)
-        counting = [run for run in runs if run.counts]
-        without = len(runs) - len(counting)
+        by_track: dict[str, list[Evidence]] = {}
+        for run in runs:
+            if run.counts:
+                name = next((t for t, tasks in tracks.items() if run.record.task in tasks), "")
+                by_track.setdefault(name, []).append(run)
+        return cls(by_track, sum(not run.counts for run in runs), len(runs))
+
+    def earned(self, rules: Sequence[ResultPoints], track: str) -> list[Earned]:
+        """What the runs on one track earn."""
+        runs = self.by_track.get(track, ())
         found = []
-        for rule in self.results:
-            if rule.assignment != assignment:
-                continue
+        for rule in rules:
             names = {
-                "tasks": {run.record.task for run in counting},
-                "methods": {run.record.method for run in counting},
-                "beats": {run.record.task for run in counting if run.beats},
+                "tasks": {run.record.task for run in runs},
+                "methods": {run.record.method for run in runs},
+                "beats": {run.record.task for run in runs if run.beats},
             }[rule.earns]
-            count = min(len(names), rule.most)
             message = f"{rule.earns}: {', '.join(sorted(names)) or 'none'}"
-            if without and count < rule.most:
-                message += f"; {without} of {len(runs)} runs do not count, see their findings"
-            found.append(Earned(rule, count, message))
+            found.append(Earned(rule, min(len(names), rule.most), message))
         return found
+
+    def set_aside(self, taken: str, counting: Sequence[str]) -> str:
+        """Which runs earn nothing, and why; "" if all of them can."""
+        said = []
+        if self.without:
+            said.append(f"{self.without} of {self.total} runs do not count, see their findings")
+        for track, runs in self.by_track.items():
+            if track == taken:
+                continue
+            tasks = ", ".join(sorted({run.record.task for run in runs}))
+            if not track:
+                why = "the homework does not list it among its tasks"
+            elif track in counting:
+                why = f"that is the {track} track, the {taken} track earns more or as much, and "
+                why += "tracks are not mixed"
+            else:
+                why = f"that is the {track} track, which does not count in this course"
+            said.append(f"{tasks}: {why}")
+        return "".join(f"; {one}" for one in said)
 
 
 def read_policy(path: Path) -> Policy:
@@ -201,15 +260,19 @@ class _Reader:
     text: str
 
     def policy(self, data: dict[str, Any]) -> Policy:
-        self.known(data, ("one_of", "late", "deadline", "extension", "results"), "")
+        self.known(data, ("one_of", "tracks", "late", "deadline", "extension", "results"), "")
         one_of = data.get("one_of", [])
         if not isinstance(one_of, list) or not all(_texts(group) for group in one_of):
             raise self.wrong("", "one_of", one_of, "lists of homework names")
+        tracks = data.get("tracks", list(TRACKS))
+        if not _texts(tracks) or set(tracks) - set(TRACKS) or len(set(tracks)) < len(tracks):
+            raise self.wrong("", "tracks", tracks, f"some of {', '.join(TRACKS)}, each once")
         late = Late(**self.table(data, "late", Late(), {"closed_after_days": float}))
         deadlines = tuple(self.deadline(row, i) for i, row in enumerate(data.get("deadline", [])))
         self.once(deadlines)
         return Policy(
             one_of=tuple(map(tuple, one_of)),
+            tracks=tuple(tracks),
             late=late,
             deadlines=deadlines,
             extensions=tuple(

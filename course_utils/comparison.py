@@ -20,7 +20,7 @@ from typing import Any
 
 from course_utils.claims.verdict import interval
 from course_utils.errors import CourseError
-from course_utils.recipes import released
+from course_utils.recipes import DIGITS, released
 from course_utils.records import RunRecord, aligned
 from course_utils.tasks.metrics import binomial_p_value
 
@@ -70,8 +70,8 @@ class Compared:
 
     @property
     def beats(self) -> bool | None:
-        """Whether the best seed is above the published number, noise or not."""
-        return None if self.released is None else self.best > self.released
+        """Whether the best seed is above the published number as printed, noise or not."""
+        return None if self.released is None else round(self.best, DIGITS) > self.released
 
 
 def compare(records: Iterable[RunRecord]) -> list[Compared]:
@@ -141,7 +141,7 @@ def _compared(group: list[RunRecord]) -> Compared:
     found = released(first.task, first.plm)
     result = None
     if found is not None and first.metric in ("accuracy", "seqeval_f1"):
-        result = found.result if found.split == first.split else found.others.get(first.split)
+        result = found.result_on(first.split)
     scores = tuple(100 * record.score for record in sorted(group, key=lambda r: r.seed))
     said, p_value = "", None
     if result is not None:

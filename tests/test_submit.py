@@ -26,10 +26,27 @@ def notebook_at(path, source="answer = 1"):
     return path
 
 
-def run_at(folder, task, score=0.9, *, seed=11, method="PTuningV2", plm="roberta-large", n=4):
+def run_at(
+    folder,
+    task,
+    score=0.9,
+    *,
+    seed=11,
+    method="PTuningV2",
+    plm="roberta-large",
+    n=4,
+    split="dev",
+):
     """A run as `course run` leaves it."""
     RunRecord(
-        plm=plm, task=task, method=method, metric="accuracy", score=score, n=n, seed=seed
+        plm=plm,
+        task=task,
+        method=method,
+        metric="accuracy",
+        score=score,
+        n=n,
+        split=split,
+        seed=seed,
     ).write(folder / "record.json")
     rows = [json.dumps({"id": i, "prediction": 0, "label": 0}) for i in range(n)]
     (folder / "predictions.jsonl").write_text("\n".join(rows) + "\n")
@@ -93,14 +110,37 @@ def test_another_method_does_not_count(tmp_path):
 
 
 def test_tracks_are_not_mixed(tmp_path):
-    for task in ("superglue/rte", "pocket/wic", "pocket/wsc"):
+    for task in ("superglue/rte", "pocket/wic", "pocket/copa"):
         run_at(tmp_path / "runs" / task.replace("/", "-"), task)
-    assert "here are 2 (pocket/wic, pocket/wsc)" in str(packed(tmp_path))
+    assert "here are 2 (pocket/copa, pocket/wic)" in str(packed(tmp_path))
 
 
-def test_the_pocket_track_needs_no_published_result(tmp_path):
-    for task in ("pocket/rte", "pocket/wic", "pocket/wsc"):
-        run_at(tmp_path / "runs" / task.replace("/", "-"), task, plm="pocket-bert-base")
+def pocket_runs(folder, score, split="test", plm="pocket-bert-base"):
+    for task in ("pocket/boolq", "pocket/wic", "pocket/copa"):
+        run_at(folder / "runs" / task.replace("/", "-"), task, score, plm=plm, split=split)
+    return packed(folder)
+
+
+def test_above_is_asked_on_the_pocket_track_too(tmp_path):
+    from course_utils.recipes import released
+
+    found = pocket_runs(tmp_path, 0.6)
+    wic = released("pocket/wic", "pocket-bert-base").result
+    assert f"pocket/wic {wic:.1f} (pocket-bert-base, test)" in str(found)
+    assert len(found.missing) == 1
+    assert pocket_runs(tmp_path / "above", 0.99).complete
+
+
+@pytest.mark.parametrize("other", [{"split": "dev"}, {"plm": "pocket-bert-large"}])
+def test_above_means_the_same_plm_and_split(tmp_path, other):
+    assert "No run is above" in str(pocket_runs(tmp_path, 0.99, **other))
+
+
+def test_of_two_tracks_the_complete_one_is_told_of(tmp_path):
+    """Three tasks on both; only one of them has a run above the published result."""
+    pocket_runs(tmp_path, 0.99)
+    for task in ("superglue/rte", "superglue/wic", "superglue/wsc"):
+        run_at(tmp_path / "runs" / task.replace("/", "-"), task, score=0.5)
     assert packed(tmp_path).complete
 
 

@@ -176,13 +176,12 @@ def _compare(evidence: Evidence) -> None:
     found = released(record.task, record.plm)
     if found is None or evidence.score is None:
         return
-    result = found.result if found.split == record.split else found.others.get(record.split)
+    result = found.result_on(record.split)
     if result is None:
         return
-    percent = 100 * evidence.score
     evidence.released = result
-    evidence.beats = percent > result
-    evidence.said, _ = verdict([percent], result, record.metric, evidence.n)
+    evidence.beats = found.beaten_by(evidence.score, record.split)
+    evidence.said, _ = verdict([100 * evidence.score], result, record.metric, evidence.n)
 
 
 def check_method(evidence: Evidence, run: PackedRun, methods: Sequence[str], expected: Any) -> None:

@@ -140,8 +140,9 @@ def _settings(chosen: Recipe, given: Mapping[str, Any]) -> Any:
 def _notes(made: Planned, honest: bool) -> dict[str, Any]:
     published = released(made.task.name, made.plm)
     notes: dict[str, Any] = {"recipe": made.recipe.name, "settings_of": made.recipe.plm}
-    if published is not None:
-        notes["released"] = published.result
+    result = None if published is None else published.result_on(made.split)
+    if result is not None:
+        notes["released"] = result
     notes["chosen_on"] = "a part of train" if honest else "dev"
     if made.split == "dev" and not honest:
         notes["flattered"] = "the best epoch was chosen on the set that is reported"

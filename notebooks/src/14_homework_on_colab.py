@@ -24,11 +24,14 @@
 #
 # HW-Prompt asks for prefix- or prompt-tuning of BERT-large or RoBERTa-large on at least three real
 # tasks, and for one result above the published one. That is an evening on a free graphics card, if
-# nothing goes wrong; and sessions end, texts are longer than thought, prefixes do not learn.
+# nothing goes wrong; and sessions end, texts are longer than thought, prefixes do not learn. Who has
+# no GPU takes the *pocket track*: the same on pocket tasks with `pocket-bert-base`, above results
+# that this course has published. Tracks are not mixed: three tasks of one of them. (Your instructor
+# may let only one of the two count.)
 #
 # This notebook goes the whole way: what a run will take before it is begun, runs that go on after a
 # lost session, results beside the published ones with what the difference is worth, and the zip to
-# hand in. Without a GPU it goes the same way with a pocket model, so that you can try it on the train.
+# hand in. Without a GPU it goes the same way on the pocket track, so that you can try it on the train.
 
 # %% [markdown]
 # ## Setup
@@ -51,22 +54,20 @@ from course_utils.colab import setup  # not found? open the notebook with `make 
 device = setup(seed=0)
 
 # %% [markdown]
-# One switch decides which way we go. The recipes are the same; the pocket model gets the pocket twins
-# of the tasks, few examples and few epochs.
+# One switch decides which way we go: the recipes of the real tasks, or those of the pocket track. Here
+# the latter get few examples, so that this notebook is quick; for homework take all of them
+# (`EXAMPLES = None`, `CHANGES = {}`), a minute for each run.
 
 # %%
 QUICK = True  # the short way
 QUICK = QUICK and device.type != "cuda"  # with a GPU the long one
 
 PLM = "pocket-bert-base" if QUICK else "roberta-large"
-RUNS = {
-    "p_tuning_v2/wsc": "pocket/wsc" if QUICK else None,
-    "p_tuning_v2/conll04": "pocket/ner" if QUICK else None,
-    "p_tuning_v2/conll12" if QUICK else "p_tuning_v2/rte": "pocket/srl" if QUICK else None,
-}  # recipe: the task, if it is not the recipe's own
+POCKET = ("pocket/boolq", "pocket/ner", "pocket/srl")
+REAL = ("p_tuning_v2/wsc", "p_tuning_v2/conll04", "p_tuning_v2/rte")
+RUNS = POCKET if QUICK else REAL
 EXAMPLES = 500 if QUICK else None
-CHANGES = {"epochs": 6, "batch_size": 16, "learning_rate": 2e-2} if QUICK else {}
-METHOD_CHANGES = {"length": 8} if QUICK else {}
+CHANGES = {"epochs": 8} if QUICK else {}  # few examples need more epochs
 
 # %% [markdown]
 # ## Where results live
@@ -82,7 +83,10 @@ results = results_folder("hw-prompt-results")
 # %% [markdown]
 # ## What is published
 #
-# The recipes of the kit are the released runs of P-tuning v2: settings and results, as data.
+# The recipes of the kit are settings and results, as data: the released runs of P-tuning v2, and this
+# course's own on the pocket tasks. Those were made with five seeds and the result is the highest of
+# them, on test, with the epoch chosen on dev; a pocket number is to be compared with pocket numbers
+# alone.
 
 # %%
 from course_utils.recipes import recipes
@@ -94,7 +98,7 @@ Table(
          "length": r.length, "epochs": r.epochs, "best": r.best_epoch}
         for r in recipes()
     ],
-    caption="Released runs of P-tuning v2 (Liu et al., 2022), per cent",
+    caption="Released runs of P-tuning v2, per cent: Liu et al. (2022), and pocket runs of this course",
     digits=1,
 )  # fmt: skip
 
@@ -136,8 +140,7 @@ from course_utils.estimate import estimate
 from course_utils.job import Job
 from course_utils.recipes.running import planned
 
-name, task = next(iter(RUNS.items()))
-plan = planned(name, PLM, task=task, settings=CHANGES, hyperparameters=METHOD_CHANGES)
+plan = planned(RUNS[0], PLM, settings=CHANGES)
 job = Job.make(plan.plm, plan.task, method=plan.method, examples=EXAMPLES)
 print(estimate(job, plan.settings))
 
@@ -154,16 +157,9 @@ print(estimate(job, plan.settings))
 from course_utils.recipes.running import run_recipe
 
 records = []
-for name, task in RUNS.items():
-    records += run_recipe(
-        name,
-        PLM,
-        task=task,
-        examples=EXAMPLES,
-        settings=CHANGES,
-        hyperparameters=METHOD_CHANGES,
-        output=results / name.split("/")[1],
-    )
+for name in RUNS:
+    place = results / name.split("/")[1]
+    records += run_recipe(name, PLM, examples=EXAMPLES, settings=CHANGES, output=place)
 
 # %% [markdown]
 # ## Did it learn?

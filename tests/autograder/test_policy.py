@@ -133,6 +133,66 @@ def test_no_more_than_the_rule_allows(policy):
     assert policy.earned("hw_adapter", [])[0].points == 0
 
 
+POCKET = [evidence("pocket/ner", beats=True), evidence("pocket/srl")]
+GPU = [evidence("superglue/rte", beats=True), evidence("superglue/wic")]
+
+
+def points(policy, runs):
+    return sum(one.points for one in policy.earned("hw_prompt", runs))
+
+
+def test_both_tracks_earn_alike(policy):
+    assert policy.tracks == ("gpu", "pocket")
+    assert points(policy, GPU) == points(policy, POCKET) == 18
+
+
+def test_tracks_are_not_mixed_and_the_better_one_counts(policy):
+    """Three tasks on the one track; two and a result above the published on the other."""
+    more = [*POCKET[1:], evidence("pocket/ner"), evidence("pocket/wic")]
+    tasks, beats = policy.earned("hw_prompt", [*GPU, *more])
+    assert (tasks.count, beats.count) == (2, 1), "6 + 6 + 6 points; on pocket 18, too: gpu is first"
+    assert (
+        "tasks: superglue/rte, superglue/wic; pocket/ner, pocket/srl, pocket/wic: that is the "
+        in (tasks.message)
+    )
+    assert "the gpu track earns more or as much, and tracks are not mixed" in tasks.message
+    assert beats.message == "beats: superglue/rte", "nothing is lost here, so nothing is said"
+    tasks, beats = policy.earned("hw_prompt", [GPU[1], *more])
+    assert (tasks.count, beats.count) == (3, 0)
+    assert tasks.message == "tasks: pocket/ner, pocket/srl, pocket/wic"
+    assert "superglue/wic: that is the gpu track" in beats.message
+    other = replace(policy, tracks=("pocket", "gpu"))
+    tasks, beats = other.earned("hw_prompt", [*GPU, *more])
+    assert (tasks.count, beats.count) == (3, 0), "of equal ones the first listed"
+
+
+def test_a_track_that_does_not_count(tmp_path):
+    text = SHIPPED.read_text().replace('tracks = ["gpu", "pocket"]', 'tracks = ["gpu"]')
+    policy = read_policy(written(tmp_path, text))
+    assert points(policy, POCKET) == 0
+    tasks, beats = policy.earned("hw_prompt", [*POCKET, GPU[0]])
+    assert (tasks.count, beats.count) == (1, 1)
+    assert tasks.message == (
+        "tasks: superglue/rte; pocket/ner, pocket/srl: that is the pocket track, which does not "
+        "count in this course"
+    )
+    assert beats.message == "beats: superglue/rte"
+
+
+def test_a_task_of_no_track_earns_nothing(policy):
+    """The homework lists what counts; a run on anything else is no evidence for it."""
+    tasks, beats = policy.earned("hw_prompt", [evidence("glue/sst2", beats=True)])
+    assert (tasks.points, beats.points) == (0, 0)
+    assert "glue/sst2: the homework does not list it among its tasks" in tasks.message
+
+
+def test_a_homework_nobody_knows(policy):
+    rule = replace(policy.results[0], assignment="hw_promt")
+    with pytest.raises(CourseError, match="Did you mean 'hw_prompt'"):
+        replace(policy, results=(rule,)).earned("hw_promt", GPU)
+    assert policy.earned("quiz", GPU) == [], "no rule, nothing to earn"
+
+
 def written(folder, text):
     path = folder / "policy.toml"
     path.write_text(text)
@@ -151,7 +211,15 @@ timezone = "UTC"
     ("text", "line", "says"),
     [
         ("one_of = 3\n", 1, "one_of is 3; expected lists of homework names"),
-        ("\nlatte = 1\n", 2, "latte is unknown; expected one of the keys one_of, late"),
+        ("\nlatte = 1\n", 2, "latte is unknown; expected one of the keys one_of, tracks, late"),
+        (
+            'one_of = []\ntracks = ["tpu"]\n',
+            2,
+            r"tracks is \['tpu'\]; expected some of gpu, pocket",
+        ),
+        ('tracks = ["gpu", "gpu"]\n', 1, "expected some of gpu, pocket, each once"),
+        ('tracks = "gpu"\n', 1, "tracks is 'gpu'; expected some of"),
+        ("tracks = []\n", 1, r"tracks is \[\]; expected some of"),
         ("[late]\npercent_per_day = -1\n", 2, "percent_per_day is -1; expected a number from 0 on"),
         ("[late]\ngrace = 1\n", 2, "grace is unknown"),
         (DEADLINE.replace("2026-10-30T23:59:00", '"10/30"'), 4, "due is '10/30'; expected a date"),
