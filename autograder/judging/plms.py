@@ -36,15 +36,19 @@ OTHER_NAMES = {"gpt2": GPT2_NAMES, "t5": T5_NAMES}
 def small_plm(
     family: str, sizes: Mapping[str, int] | None = None, seed: int = 0
 ) -> hf.PreTrainedModel:
-    """A PLM of a family of FAMILIES in evaluation mode; the global generator stays as it is."""
+    """A PLM of a family of FAMILIES in evaluation mode.
+
+    Its weights come from a generator of its own: the global one is shared by all threads, and a
+    judge has several.
+    """
     config, model = FAMILIES[family]
     settings = SIZES | dict(sizes or {})
     names = OTHER_NAMES.get(family, {})
     settings = {names.get(name, name): value for name, value in settings.items()}
-    settings["initializer_factor" if family == "t5" else "initializer_range"] = SPREAD
-    state = torch.get_rng_state()
-    torch.manual_seed(seed)
-    try:
-        return model(config(**settings)).eval()
-    finally:
-        torch.set_rng_state(state)
+    made = model(config(**settings)).eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.dim() > 1:  # the others, norms and biases, begin as ones and zeros
+                parameter.normal_(0.0, SPREAD, generator=generator)
+    return made

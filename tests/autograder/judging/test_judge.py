@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psutil
 import pytest
 import torch
@@ -15,6 +17,7 @@ from autograder.judging.judge import (
     expect_value,
     judge,
 )
+from autograder.judging.plms import small_plm
 from autograder.judging.student import Student, StudentError
 from autograder.judging.wire import Remote
 from course_utils.errors import CourseError
@@ -189,3 +192,17 @@ def test_two_checks_of_one_name():
     with pytest.raises(CourseError, match="two checks named 'doubles a vector'"):
         check("doubles a vector", points=1, exercise="double")
     assert check.points_of("double") == 3
+
+
+def test_threads_that_judge_side_by_side_make_the_same_plms():
+    """Each comes from a generator of its own: what others draw meanwhile changes nothing."""
+
+    def weights(seed: int) -> list[torch.Tensor]:
+        torch.rand(seed)  # another thread's use of the global generator
+        return [p.detach() for p in small_plm("bert", seed=seed).parameters()]
+
+    alone = [weights(seed) for seed in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(weights, range(12)))
+    for one, other in zip(alone, together, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
