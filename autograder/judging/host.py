@@ -157,14 +157,18 @@ class WarmHost:
         folder: Path,
         environment: Mapping[str, str] | None = None,
         limits: Limits | None = None,
+        scratch: bool = False,
     ) -> ForkedConnection:
         """A new worker, whose code runs in that folder.
 
         Args:
             environment: what it sees of one, beside the host's own few settings.
             limits: those of time, output and replies hold here; all others need a sandbox.
+            scratch: whether the folder goes with the worker.
         """
-        return self._warm.fork(limits or Limits(), folder, environment)
+        connection = self._warm.fork(limits or Limits(), folder, environment)
+        connection.scratch = folder if scratch else None
+        return connection
 
     def close(self) -> None:
         """Ends the host and every worker of it."""
@@ -177,7 +181,10 @@ class ForkedConnection(Pipes):
 
     Attributes:
         pid: the worker's number, as its keeper sees it.
+        scratch: a folder that is removed with it.
     """
+
+    scratch: Path | None = None
 
     def __init__(
         self, read: int, write: int, pid: int, link: socket.socket, limits: Limits
@@ -199,6 +206,8 @@ class ForkedConnection(Pipes):
         with contextlib.suppress(OSError):
             self.link.recv(1)  # the keeper hangs up
         self.link.close()
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def _line(link: socket.socket, seconds: float | None = FORK_SECONDS) -> str:

@@ -10,6 +10,7 @@ import ctypes
 import os
 import resource
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +87,10 @@ def memory_of(process: int | str = "self") -> dict[str, int]:
 
 
 def _private_mounts(size: int) -> None:
-    """One file system in memory, of a size, for work, /tmp and /dev/shm; nothing in /proc."""
+    """One file system in memory, of a size, for work, /tmp and /dev/shm; nothing in /proc.
+
+    Nor in /dev/pts: terminals there would be everybody's.
+    """
     closed = kernel.NO_SUID | kernel.NO_DEVICES
     kernel.call("unshare", kernel.NEW_MOUNTS)
     kernel.mount("", "/", "", kernel.RECURSIVE | kernel.PRIVATE)
@@ -95,7 +99,9 @@ def _private_mounts(size: int) -> None:
     os.mkdir(SCRATCH)
     os.mkdir("/tmp/.shm")
     kernel.mount("/tmp/.shm", "/dev/shm", "", kernel.BIND)
-    kernel.mount("tmpfs", "/proc", "tmpfs", closed | kernel.READ_ONLY | kernel.NO_EXEC, "size=4k")
+    for empty in ("/proc", "/dev/pts"):
+        flags = closed | kernel.READ_ONLY | kernel.NO_EXEC
+        kernel.mount("tmpfs", empty, "tmpfs", flags, "size=4k")
     os.chdir(SCRATCH)
 
 
@@ -148,3 +154,42 @@ def die_with_parent(parent: int) -> None:
     kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def try_all() -> None:
+    """Gives up everything in a process of its own, as a worker would: whether it can be done.
+
+    Raises:
+        LayerMissing: the first layer that the kernel refuses.
+    """
+    drop_root()
+    kernel.prctl(kernel.DUMPABLE, 0)
+    held = {"held": memory_of()}
+    new_namespaces()
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            give_up(_FOR_TRYING | held)
+        except LayerMissing as missing:
+            os.write(tell, str(missing).encode())
+        finally:
+            os._exit(0)
+    os.close(tell)
+    with open(told) as refusal:
+        reason = refusal.read()
+    os.waitpid(child, 0)
+    if reason:
+        raise LayerMissing(reason)
+
+
+_FOR_TRYING = {"memory_bytes": 10**8, "scratch_bytes": 10**6, "run_seconds": 10, "processes": 8,
+               "open_files": 64, "file_bytes": 10**6}  # fmt: skip
+
+
+if __name__ == "__main__":
+    try:
+        try_all()
+    except LayerMissing as missing:
+        sys.exit(f"layer: {missing}")
