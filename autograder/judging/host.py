@@ -189,9 +189,7 @@ class ForkedConnection(Pipes):
     def __init__(
         self, read: int, write: int, pid: int, link: socket.socket, limits: Limits
     ) -> None:
-        super().__init__(
-            read, write, seconds=limits.run_seconds, reply_bytes=limits.reply_bytes
-        )
+        super().__init__(read, write, seconds=limits.run_seconds, reply_bytes=limits.reply_bytes)
         self.pid, self.link = pid, link
         self.ended = False
 

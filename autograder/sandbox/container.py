@@ -113,9 +113,7 @@ class ContainerConnection(Pipes):
         write, read = os.dup(self.process.stdin.fileno()), os.dup(self.process.stdout.fileno())
         self.process.stdin.close()
         self.process.stdout.close()
-        super().__init__(
-            read, write, seconds=limits.run_seconds, reply_bytes=limits.reply_bytes
-        )
+        super().__init__(read, write, seconds=limits.run_seconds, reply_bytes=limits.reply_bytes)
 
     def end(self) -> None:
         """Kills the container, and waits until the engine says that it is gone."""

@@ -45,9 +45,7 @@ def keep(request: dict, files: list[int], life: int, confined: bool) -> None:
         os._exit(code)
 
 
-def _keep(
-    request: dict, files: list[int], link: socket.socket, life: int, confined: bool
-) -> None:
+def _keep(request: dict, files: list[int], link: socket.socket, life: int, confined: bool) -> None:
     limits = request["limits"] | {"held": memory_of()}
     told, tell = os.pipe()
     try:

@@ -53,9 +53,7 @@ class Limits:
             allowed = (int, float) if field.name.endswith("_seconds") else (int,)
             if type(value) not in allowed or not 0 < value < 2**62:
                 kind = "number" if float in allowed else "whole number"
-                raise CourseError(
-                    f"limit {field.name}: expected a {kind} above 0, got {value!r}."
-                )
+                raise CourseError(f"limit {field.name}: expected a {kind} above 0, got {value!r}.")
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Limits:

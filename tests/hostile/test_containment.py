@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,14 @@ SECRET = "hidden-value-of-the-gradebook-4711"
 
 
 @pytest.fixture
-def gradebook(tmp_path) -> Path:
-    path = tmp_path / "gradebook.db"
-    path.write_text(SECRET)
-    path.chmod(0o666)
-    return path
+def gradebook() -> Iterator[Path]:
+    """Not in /tmp, of which every worker has its own: a folder that is open to all, files too."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        path = Path(folder) / "gradebook.db"
+        path.write_text(SECRET)
+        path.chmod(0o666)
+        path.parent.chmod(0o777)
+        yield path
 
 
 # ---------------------------------------------------------------- files
@@ -131,7 +136,9 @@ def test_hidden_checks_are_nowhere_on_its_disk(sandbox):
         "import os\n"
         "for top in ('/runtime', '/work', '/root', '/home', '/tmp', '/srv', '/opt', '/usr'):\n"
         "    for folder, folders, files in os.walk(top):\n"
-        "        if 'torch' in folders: folders.remove('torch')\n"
+        "        if folder.endswith('site-packages'):\n"
+        "            folders[:] = [f for f in folders if f.startswith(('auto', 'course', 'peft'))]\n"
+        "        if folder == '/usr': folders.remove('share')\n"
         "        if folder.endswith(('autograder/checks', 'assignments/source')):\n"
         "            print('folder', folder, files)\n"
         "        for name in files:\n"
@@ -152,7 +159,7 @@ def test_hidden_checks_are_not_in_the_memory_it_inherits(sandbox):
         "print([n for n in sys.modules if n.startswith('autograder.judging')])\n"
         "gc.unfreeze()\n"
         "print(sum(type(o).__name__ in ('Check', 'Checks', 'Judgement', 'Draw')\n"
-        "          for o in gc.get_objects() if type(o).__module__.startswith('autograder')))\n",
+        "          for o in gc.get_objects() if 'autograder' in str(type(o).__module__)))\n",
     )
     modules = [f"autograder.judging{end}" for end in ("", ".worker", ".plms", ".wire")]
     first, second, third = after.said.splitlines()
@@ -160,7 +167,7 @@ def test_hidden_checks_are_not_in_the_memory_it_inherits(sandbox):
     assert set(eval(second)) == set(modules)
 
 
-def test_of_our_environment_and_files_nothing_is_inherited(sandbox, monkeypatch):
+def test_of_our_environment_and_files_nothing_is_inherited(sandbox):
     after = attack(
         sandbox,
         "import os\n"
@@ -168,7 +175,7 @@ def test_of_our_environment_and_files_nothing_is_inherited(sandbox, monkeypatch)
         "for fd in range(3000):\n"
         "    try: os.fstat(fd); opened.append(fd)\n"
         "    except OSError: pass\n"
-        "print(opened, [n for n in os.environ if 'TOKEN' in n or 'PYTEST' in n])\n",
+        "print(opened, [n for n in os.environ if 'SECRET' in n or 'PYTEST' in n])\n",
     )
     assert after == After("ran", "[0, 1, 2, 3, 4] []\n")
 
@@ -217,7 +224,7 @@ SIGNALS = {
 def test_signals_reach_no_other_student(pair, whom):
     one, _ = pair
     after = run(one, f"import os\n{SIGNALS[whom]}")
-    assert after.status in ("ran", "crashed")
+    assert after.status in ("ran", "crashed", "ProcessLookupError")
 
 
 def test_files_in_tmp_and_shared_memory_are_private(pair):
@@ -277,11 +284,11 @@ def test_no_memory_of_its_parent_can_be_opened(pair):
         "check(libc.unshare(0x10000000))",
         "check(libc.setns(3, 0))",
         "check(libc.ptrace(0, 0, 0, 0))",
-        "check(libc.syscall(425, 1, 0))",
+        "check(libc.syscall(425, 1, 0))",  # io_uring_setup; the next: bpf
         "check(libc.syscall(321, 0, 0, 0))",
-        "check(libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0))",
-        "check(libc.keyctl(0, -3, 0) if hasattr(libc, 'keyctl') else libc.syscall(250, 0, -3, 0))",
-        "os.sethostname if False else check(libc.sethostname(b'x', 1))",
+        "check(libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0))",  # clone, with a user namespace
+        "check(libc.syscall(250, 0, -3, 0))",  # keyctl; the next: pidfd_getfd
+        "check(libc.sethostname(b'x', 1))",
         "os.pidfd_open(1) and check(libc.syscall(438, os.pidfd_open(1), 3, 0))",
     ],
 )
