@@ -25,15 +25,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autograder.judging.processes import Pipes
+from autograder.sandbox.enclosure import ONE_THREAD, QUIET
 from autograder.sandbox.limits import Limits
 from course_utils.errors import CourseError
 
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
-QUIET = {"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error",
-         "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
-         "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # fmt: skip
 START_SECONDS = 600  # importing takes minutes on a busy machine
 FORK_SECONDS = 60
 
@@ -51,7 +46,7 @@ class Warm:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         begun = threading.Event()
 
         # A thread that lives as long as the process: a "parent" that Linux takes to have died, in

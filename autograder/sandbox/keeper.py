@@ -81,7 +81,7 @@ def _watch(worker: int, handle: int, others: list[int], most: int) -> bool:
         ready, _, _ = select.select([handle, *others], [], [], WATCH_SECONDS if most else None)
         if ready:
             return False
-        if most and _memory(worker) > most:
+        if most and _uses_more(worker, most):
             return True
 
 
@@ -107,17 +107,16 @@ def why(status: int) -> str:
     return "timeout" if by == signal.SIGXCPU else "crashed"
 
 
-def _memory(worker: int) -> int:
-    """Bytes of a worker with its descendants, what it shares with the warm process included.
+def _uses_more(worker: int, most: int) -> bool:
+    """Whether a worker with its descendants holds more, what the warm process shares included.
 
-    First a bound from above that costs little; only where it is large, the kernel's account, in
-    which a page that n processes share is an n-th of a page.
+    First a bound from above that costs little; only where it is too large, the kernel's account,
+    in which a page that n processes share is an n-th of a page for each.
     """
     tree = _tree(worker)
-    most = sum(sum(_sizes(process).values()) for process in tree)
-    if most <= _sizes(worker).get("RssAnon", 0):
-        return most
-    return sum(_exact(process) for process in tree)
+    if sum(_resident(process) for process in tree) <= most:
+        return False
+    return sum(_exact(process) for process in tree) > most
 
 
 def _tree(worker: int) -> list[int]:
@@ -133,17 +132,19 @@ def _tree(worker: int) -> list[int]:
     return tree
 
 
-def _sizes(process: int) -> dict[str, int]:
+def _resident(process: int) -> int:
     try:
         sizes = memory_of(process)
     except (OSError, ValueError):
-        return {}  # ended just now
-    return {name: sizes.get(name, 0) for name in ("RssAnon", "RssShmem", "VmSwap")}
+        return 0  # ended just now
+    return sum(sizes.get(name, 0) for name in ("RssAnon", "RssShmem", "VmSwap"))
 
 
 def _exact(process: int) -> int:
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
+    except PermissionError:
+        return _resident(process)  # it has made itself unreadable: then the bound counts
     except OSError:
         return 0
     sizes = {line.split()[0]: int(line.split()[1]) * 1024 for line in lines}
@@ -151,7 +152,7 @@ def _exact(process: int) -> int:
 
 
 def _become_worker(request: dict, files: list[int], tell: int, confined: bool) -> None:
-    """The child: a session of its own, nothing of ours open, all layers; then the student's code."""
+    """The child: a session of its own, nothing of ours open, all layers; then student code."""
     code = 1
     try:
         os.setsid()

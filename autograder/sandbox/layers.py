@@ -1,4 +1,4 @@
-"""What a worker gives up before it runs the first cell. Inside bubblewrap, one step after the other.
+"""What a worker gives up before it runs the first cell, inside bubblewrap, step by step.
 
 The keeper calls `new_namespaces`, forks, and the child calls `give_up`. Each step names itself
 when the kernel refuses it: a worker with a layer less never runs.
@@ -71,6 +71,7 @@ def give_up(limits: dict) -> None:
         _set_limits(limits)
     with layer("dropping capabilities"):
         _drop_capabilities()
+    kernel.prctl(kernel.DUMPABLE, 1)  # its keeper may read how much memory it holds
     with layer("no new privileges"):
         kernel.prctl(kernel.NO_NEW_PRIVILEGES, 1)
     with layer("Landlock"):
@@ -117,7 +118,7 @@ def _set_limits(limits: dict) -> None:
         resource.RLIMIT_NOFILE: limits["open_files"],
         resource.RLIMIT_FSIZE: limits["file_bytes"],
         resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CORE: 1,  # not 0, which a core_pattern that is a program ignores
         resource.RLIMIT_MEMLOCK: 65536,
         resource.RLIMIT_MSGQUEUE: 0,
         resource.RLIMIT_SIGPENDING: 1000,

@@ -9,7 +9,6 @@ and leaves nothing when its connection is closed.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,14 +16,16 @@ from typing import Protocol
 
 from autograder.judging.host import WarmHost
 from autograder.judging.student import Connection
-from autograder.sandbox import bubblewrap, container
+from autograder.sandbox.bubblewrap import Bubblewrap
+from autograder.sandbox.container import Container
+from autograder.sandbox.engine import IMAGE
 from autograder.sandbox.limits import Limits
+from autograder.sandbox.trying import KINDS, refusal, why_not
 from course_utils.errors import CourseError
 
-KINDS = ("bubblewrap", "docker", "podman", "none")
 WITHOUT = (
-    "WITHOUT A SANDBOX: student code runs with the rights of whoever grades. It can read and change "
-    "every file you can, the gradebook too, and use your network."
+    "WITHOUT A SANDBOX: student code runs with the rights of whoever grades. It can read and "
+    "change every file you can, the gradebook too, and use your network."
 )
 
 
@@ -53,7 +54,7 @@ def open_sandbox(
     limits: Limits | None = None,
     *,
     hidden: Iterable[Path] = (),
-    image: str = container.IMAGE,
+    image: str = IMAGE,
 ) -> Sandbox:
     """A sandbox of a kind of KINDS.
 
@@ -66,29 +67,16 @@ def open_sandbox(
         CourseError: no such kind, or this machine can't; nothing weaker is used instead.
     """
     limits = limits or Limits()
+    if kind not in KINDS:
+        raise CourseError(f"there is no sandbox {kind!r}; there are {', '.join(KINDS)}.")
+    reason = why_not(kind, image)
+    if reason:
+        raise CourseError(refusal(reason))
     if kind == "bubblewrap":
-        if shutil.which("bwrap") is None:
-            raise CourseError(bubblewrap.refusal(why_not(kind) or "bwrap is missing"))
-        return bubblewrap.Bubblewrap(limits, hidden)
-    if kind in ("docker", "podman"):
-        reason = container.why_not(kind, image)
-        if reason:
-            raise CourseError(bubblewrap.refusal(reason))
-        return container.Container(kind, limits, image)
+        return Bubblewrap(limits, hidden)
     if kind == "none":
         return Unconfined(limits)
-    raise CourseError(f"there is no sandbox {kind!r}; there are {', '.join(KINDS)}.")
-
-
-def why_not(kind: str) -> str | None:
-    """Why a kind can't be used on this machine, from really trying; None where it can."""
-    if kind == "bubblewrap":
-        return bubblewrap.why_not()
-    if kind in ("docker", "podman"):
-        return container.why_not(kind, container.IMAGE)
-    if kind == "none":
-        return None
-    return f"there is no sandbox {kind!r}"
+    return Container(kind, limits, image)
 
 
 class Unconfined:

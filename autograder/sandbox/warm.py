@@ -1,11 +1,12 @@
 """The warm process: imports torch and transformers once, then forks a worker whenever it is asked.
 
-python -m autograder.sandbox.warm open FOLDER     without a sandbox; FOLDER is removed at the end
-python -m autograder.sandbox.warm confined        inside bubblewrap; each worker in layers of its own
+python -m autograder.sandbox.warm open FOLDER    without a sandbox; FOLDER is removed at the end
+python -m autograder.sandbox.warm confined       inside bubblewrap; layers round each worker
 
-Its standard input is a socket. A request is one datagram: JSON ({"folder", "environment", "limits"})
-and three files: the two pipes of the worker, and a link. Over the link the keeper of the worker says
-"ready PID" or "no REASON", later why the worker has ended, and hangs up when all of it is gone.
+Its standard input is a socket. A request is one datagram: JSON ({"folder", "environment",
+"limits"}) and three files: the two pipes of the worker, and a link. Over the link the keeper of the
+worker says "ready PID" or "no REASON", later why the worker has ended, and hangs up when all of it
+is gone.
 
 A fork is safe only while one thread runs: the numerical libraries get one thread each before they
 are imported, and this process never computes.

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from contained import LIMITS
 
-from autograder.sandbox.opening import open_sandbox, why_not
+from autograder.sandbox.opening import open_sandbox
+from autograder.sandbox.trying import why_not
 
 
 @pytest.fixture(scope="session")

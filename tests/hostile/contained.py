@@ -68,7 +68,7 @@ def well(sandbox) -> bool:
 
 
 def left(sandbox) -> int:
-    """Processes in the sandbox beside the three that are always there: bwrap twice, the warm one."""
+    """Processes in the sandbox beside bwrap (two) and the warm process."""
     until = time.monotonic() + 3
     while True:
         number = len(psutil.Process(sandbox.process.pid).children(recursive=True)) - 2

@@ -100,8 +100,8 @@ def test_nothing_outside_its_scratch_can_be_written(sandbox):
     after = attack(
         sandbox,
         "import os, sys, torch\n"
-        "for top in ('/', *sys.path, os.path.dirname(torch.__file__), '/dev', '/usr', '/etc',\n"
-        "            '/proc', '/runtime/autograder/judging', '/runtime/course_utils', sys.prefix):\n"
+        "for top in ('/', *sys.path, os.path.dirname(torch.__file__), '/dev', '/usr', '/proc',\n"
+        "            '/runtime/autograder/judging', '/runtime/course_utils', sys.prefix):\n"
         "    if not top: continue\n"
         "    for path in (top + '/sitecustomize.py', top + '/__init__.py'):\n"
         "        try: open(path, 'a').close(); print('wrote', path)\n"
@@ -137,7 +137,7 @@ def test_hidden_checks_are_nowhere_on_its_disk(sandbox):
         "for top in ('/runtime', '/work', '/root', '/home', '/tmp', '/srv', '/opt', '/usr'):\n"
         "    for folder, folders, files in os.walk(top):\n"
         "        if folder.endswith('site-packages'):\n"
-        "            folders[:] = [f for f in folders if f.startswith(('auto', 'course', 'peft'))]\n"
+        "            folders[:] = [f for f in folders if f[:4] in ('auto', 'cour', 'peft')]\n"
         "        if folder == '/usr': folders.remove('share')\n"
         "        if folder.endswith(('autograder/checks', 'assignments/source')):\n"
         "            print('folder', folder, files)\n"
@@ -337,8 +337,8 @@ NETWORK = {
     "listen": "socket.create_server(('0.0.0.0', PORT + 1))",
     "another program": (
         "import subprocess, sys\n"
-        "subprocess.run([sys.executable, '-c', 'import socket; socket.create_connection((\"127.0.0.1\","
-        " %d))' % PORT], check=True)"
+        "code = 'import socket; socket.create_connection((\"127.0.0.1\", %d))' % PORT\n"
+        "subprocess.run([sys.executable, '-c', code], check=True)"
     ),
 }
 

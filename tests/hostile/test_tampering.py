@@ -14,20 +14,22 @@ ENDS = {
     "an abort": "import os; os.abort()",
     "a fault": "import ctypes; ctypes.string_at(0)",
     "a stack that overflows": (
-        "import sys, threading\n"
-        "sys.setrecursionlimit(10 ** 9)\n"
-        "class A:\n"
-        "    def __getattr__(self, n): return getattr(self, n + 'x')\n"
-        "def f(n): return repr(n)\n"
+        "import sys\nsys.setrecursionlimit(10 ** 9)\n"
         "x = []\n"
         "for _ in range(10 ** 6): x = [x]\n"
-        "import pickle\n"
-        "del x\n"
-        "import os; os._exit(1)\n"
+        "repr(x)\n"
+    ),
+    "calls of another machine": (  # 32-bit getpid by int 0x80, past a filter of 64-bit numbers
+        "import ctypes, mmap\n"
+        "code = mmap.mmap(-1, 4096, prot=7)\n"
+        "code.write(bytes.fromhex('b814000000cd80c3'))\n"
+        "at = ctypes.addressof(ctypes.c_char.from_buffer(code))\n"
+        "ctypes.CFUNCTYPE(ctypes.c_int)(at)()\n"
+        "import time; time.sleep(100)\n"
     ),
     "closing the pipes": "import os; os.closerange(3, 100)",
     "garbage on the pipe": "import os; os.write(4, b'x' * 1000)",
-    "garbage after the answer's head": "import os, struct; os.write(4, struct.pack('<IQ', 5, 0) + b'abcde')",
+    "no JSON in the page": "import os; os.write(4, b'\\5' + bytes(11) + b'abcde')",
     "a huge head": "import os; os.write(4, b'\\xff' * 12)",
     "an answer to another question": (
         "import os\nfrom autograder.judging.wire import encode\n"
