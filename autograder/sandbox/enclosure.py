@@ -169,6 +169,6 @@ def _settings() -> list[str]:
         "PYTHONPATH": RUNTIME, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1",
         "MPLBACKEND": "agg",
     }  # fmt: skip
-    if site.ENABLE_USER_SITE and site.USER_SITE and Path(site.USER_SITE).is_dir():
+    if site.ENABLE_USER_SITE and site.USER_SITE and os.path.isdir(site.USER_SITE):
         values["PYTHONPATH"] = f"{RUNTIME}:{site.USER_SITE}"
     return [part for name, value in values.items() for part in ("--setenv", name, value)]
