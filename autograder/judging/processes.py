@@ -42,6 +42,8 @@ class Pipes:
 
     def ask(self, message: bytes, seconds: float) -> tuple[bytes, bytes]:
         """Sends a message, and waits for the answer until the deadline."""
+        if self._read < 0:
+            raise Lost("the worker has ended.", self.why)
         deadline = min(self._until, time.monotonic() + seconds)
         try:
             self._send(message, deadline)

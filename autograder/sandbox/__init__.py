@@ -12,8 +12,13 @@
     layers       inside: what a worker gives up before it runs the first cell
     landlock, seccomp, kernel   inside: the calls that the standard library lacks
 
+What honest work can't do in there: use sockets of any kind, so no asyncio and no DataLoader with
+`num_workers` above 0 (it waits until the cell's time is up), and read /proc.
+
 What is not contained: two students who know of each other could signal through what they share
-(how busy the machine is, locks on read-only files). The host's kernel is everybody's. What a worker
+(how busy the machine is, locks on read-only files), and one who takes every processor slows the
+others down: grade with fewer jobs than processors, and generous seconds. bubblewrap's limit on
+memory is looked at ten times a second for a worker's processes together, and exact for each alone. The host's kernel is everybody's. What a worker
 answers is the student's word: see `autograder.judging.judge`.
 
 Nothing is imported here: the modules of the inside load none of the outside.

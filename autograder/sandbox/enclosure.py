@@ -40,7 +40,7 @@ OURS = (
     "autograder/sandbox/kernel.py",
 )  # fmt: skip
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache",
-          "/etc/localtime", "/etc/alternatives")  # fmt: skip
+          "/etc/localtime", "/etc/alternatives", "/sys/devices/system/cpu")  # fmt: skip
 LIBRARIES = ("torch", "transformers", "safetensors", "tokenizers", "numpy")
 TRY_SECONDS = 60
 

@@ -41,6 +41,8 @@ def main(confined: bool, folder: str = "") -> None:
         kernel.prctl(kernel.DUMPABLE, 0)
     for name in LIBRARIES:
         importlib.import_module(name)
+    # torch reads what the processor can do at its first need, from files that workers lack
+    _ = sys.modules["torch"].backends.quantized.supported_engines
     if threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1:
         sys.exit("the warm process has more than one thread; forks of it would hang.")
     null = os.open(os.devnull, os.O_RDWR)

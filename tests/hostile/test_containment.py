@@ -362,3 +362,30 @@ def test_a_unix_socket_of_the_machine_is_not_reached(sandbox, tmp_path):
         server.accept()
     server.close()
     assert after.status == "PermissionError"
+
+
+# ---------------------------------------------------------------- and honest work
+
+
+def test_honest_work_runs(sandbox):
+    """What reads about the processor, keeps temporary files, draws, or starts a program."""
+    student = Student(sandbox.connect(), seconds=60)
+    source = (
+        "import subprocess, tempfile, torch\n"
+        "from course_utils import LoRA, attach, load_plm\n"
+        "model, tokenizer = load_plm('pocket-bert', head='classifier', num_labels=2)\n"
+        "tuned = attach(model, LoRA(rank=2))\n"
+        "loss = tuned(**tokenizer(['a b'], return_tensors='pt')).logits.sum()\n"
+        "loss.backward()\n"
+        "with tempfile.TemporaryDirectory() as folder: torch.save(loss, folder + '/x')\n"
+        "print(subprocess.run(['echo', 'said'], capture_output=True, text=True).stdout)\n"
+    )
+    after = run(student, source, 60)
+    student.close()
+    assert after == After("ran", "said\n\n")
+
+
+def test_a_lost_worker_stays_lost(sandbox):
+    student = Student(sandbox.connect(), seconds=10)
+    assert [run(student, "import os; os._exit(0)").status for _ in range(2)] == ["crashed"] * 2
+    student.close()
