@@ -17,9 +17,10 @@ What honest work can't do in there: use sockets of any kind, so no asyncio and n
 
 What is not contained: two students who know of each other could signal through what they share
 (how busy the machine is, locks on read-only files), and one who takes every processor slows the
-others down: grade with fewer jobs than processors, and generous seconds. bubblewrap's limit on
-memory is looked at ten times a second for a worker's processes together, and exact for each alone. The host's kernel is everybody's. What a worker
-answers is the student's word: see `autograder.judging.judge`.
+others down: grade with fewer jobs than processors, and generous seconds. With bubblewrap, memory is
+limited exactly for each process, and for a worker's processes together looked at ten times a
+second. The host's kernel is everybody's. What a worker answers is the student's word: see
+`autograder.judging.judge`.
 
 Nothing is imported here: the modules of the inside load none of the outside.
 """

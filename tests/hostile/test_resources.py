@@ -49,6 +49,21 @@ def test_processes_are_limited(sandbox, what):
     assert well(sandbox)
 
 
+def test_the_number_of_processes_is_the_limit_itself(sandbox):
+    after = attack(
+        sandbox,
+        "import os, time\n"
+        "made = 0\n"
+        "try:\n"
+        "    while made < 200:\n"
+        "        if os.fork() == 0: time.sleep(100)\n"
+        "        made += 1\n"
+        "except BlockingIOError: pass\n"
+        "print(made)\n",
+    )
+    assert 10 < int(after.said) < LIMITS.processes
+
+
 SURVIVORS = {
     "a child": "import subprocess; subprocess.Popen(['sleep', '300'])",
     "a session": "import subprocess; subprocess.Popen(['sleep', '300'], start_new_session=True)",
