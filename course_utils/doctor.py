@@ -240,46 +240,23 @@ def _hub_problem(endpoint: str, timeout: float) -> str | None:
     return None if done.returncode == 0 else done.stderr.strip() or "no answer"
 
 
-def sandbox_works(command: list[str], timeout: float = 15.0) -> bool:
-    """Whether a sandbox's smallest run ends well; a missing program is a plain no."""
-    try:
-        return subprocess.run(command, capture_output=True, timeout=timeout).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+def why_no_sandbox(kind: str) -> str | None:
+    """Why a kind of sandbox can't run a student's code here; None where it can."""
+    from autograder.sandbox.trying import why_not
+
+    return why_not(kind)
 
 
-SANDBOXES: dict[str, list[str]] = {
-    # fmt: off
-    "bubblewrap": [
-        "bwrap",
-        "--unshare-all",
-        "--die-with-parent",
-        "--ro-bind",
-        "/",
-        "/",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--tmpfs",
-        "/tmp",
-        "true",
-    ],
-    "docker": ["docker", "info"],
-    "podman": ["podman", "info"],
-    # fmt: on
-}
-
-
-def check_sandbox(works: Callable[[list[str]], bool] = sandbox_works) -> Finding:
+def check_sandbox(why_not: Callable[[str], str | None] = why_no_sandbox) -> Finding:
     """Which sandbox for students' code really starts here; only those who grade want one."""
-    for name, command in SANDBOXES.items():
-        if works(command):
-            return Finding("sandbox", "ok", f"{name} works")
-    there = [name for name, command in SANDBOXES.items() if shutil.which(command[0])]
-    text = f"{' and '.join(there)} installed, but not working" if there else "none found"
+    reasons = []
+    for kind in ("bubblewrap", "docker", "podman"):
+        reason = why_not(kind)
+        if reason is None:
+            return Finding("sandbox", "ok", f"{kind} works")
+        reasons.append(reason)
     advice = "Only graders want one. On Debian or Ubuntu: sudo apt install bubblewrap"
-    return Finding("sandbox", "attention", text, advice)
+    return Finding("sandbox", "attention", "; ".join(reasons), advice)
 
 
 # --- room, weights, notebooks --------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""A worker as a child process, without a sandbox: for our own tests and instructors' versions."""
+"""Two pipes to a worker; and a worker as a child process, without a sandbox, for our own tests."""
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -13,13 +14,27 @@ from pathlib import Path
 
 from autograder.judging.student import Lost
 from autograder.judging.wire import HEAD, WireError, lengths
+from autograder.judging.worker import ENDED_ITSELF
 
 
 class Pipes:
-    """Two pipes to a worker, however it was started; `end` is what ends it."""
+    """Two pipes to a worker, however it was started; `end` is what ends it.
 
-    def __init__(self, read: int, write: int) -> None:
+    Args:
+        seconds: how long the worker may live.
+        reply_bytes: the largest answer that is read; else what a message may have.
+
+    Attributes:
+        why: how the worker ended by itself, a status of a submission; `end` finds it out.
+    """
+
+    why = "crashed"
+
+    def __init__(
+        self, read: int, write: int, *, seconds: float = math.inf, reply_bytes: int | None = None
+    ) -> None:
         self._read, self._write = read, write
+        self._until, self._reply_bytes = time.monotonic() + seconds, reply_bytes
 
     def end(self) -> None:
         """Ends the worker and everything it has started."""
@@ -27,11 +42,15 @@ class Pipes:
 
     def ask(self, message: bytes, seconds: float) -> tuple[bytes, bytes]:
         """Sends a message, and waits for the answer until the deadline."""
-        deadline = time.monotonic() + seconds
+        if self._read < 0:
+            raise Lost("the worker has ended.", self.why)
+        deadline = min(self._until, time.monotonic() + seconds)
         try:
             self._send(message, deadline)
             head = self._receive(HEAD.size, deadline)
             page, tensors = lengths(head)
+            if self._reply_bytes is not None and page + tensors > self._reply_bytes:
+                raise WireError(f"{page + tensors:,} bytes; at most {self._reply_bytes:,}.")
             return self._receive(page, deadline), self._receive(tensors, deadline)
         except WireError as broken:
             self.close()
@@ -50,7 +69,7 @@ class Pipes:
             try:
                 view = view[os.write(self._write, view) :]
             except BrokenPipeError:
-                raise Lost("the worker has ended.", "crashed") from None
+                raise self._ended() from None
 
     def _receive(self, size: int, deadline: float) -> bytes:
         found = bytearray()
@@ -60,9 +79,13 @@ class Pipes:
                 raise Lost("the worker took too long.", "timeout")
             part = os.read(self._read, min(1 << 20, size - len(found)))
             if not part:
-                raise Lost("the worker has ended.", "crashed")
+                raise self._ended()
             found += part
         return bytes(found)
+
+    def _ended(self) -> Lost:
+        self.end()
+        return Lost("the worker has ended.", self.why)
 
     def close(self) -> None:
         """Ends the worker, and closes our ends of the pipes."""
@@ -110,4 +133,5 @@ class ProcessConnection(Pipes):
                 os.killpg(self.pid, signal.SIGKILL)
             except ProcessLookupError:
                 self.process.kill()
-        self.process.wait()
+        status = self.process.wait()
+        self.why = ENDED_ITSELF.get(status, "crashed")

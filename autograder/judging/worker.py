@@ -1,6 +1,7 @@
 """Runs a student's cells and answers the judge's calls. One process per submission, in the sandbox.
 
-python -m autograder.judging.worker READ WRITE     file descriptors of the two directions
+python -m autograder.judging.worker READ WRITE [CELL ALL]
+    file descriptors of the two directions; how many bytes a cell, and all of them, may print
 
 Requests are dicts with "op" and "turn"; an answer repeats the turn and has either "value" or
 "error" (class and message of what was raised). Nothing here is trusted by the judge: the student's
@@ -17,29 +18,37 @@ from typing import Any
 
 MOST_SAID = 10_000  # characters of a cell's output that are passed on
 MOST_MESSAGE = 500  # of an exception
+CELL_BYTES, ALL_BYTES = 1_000_000, 5_000_000
+OUT_OF_MEMORY, TOO_MUCH_OUTPUT = 101, 102
+ENDED_ITSELF = {OUT_OF_MEMORY: "out_of_memory", TOO_MUCH_OUTPUT: "output_limit"}
 
 
 class Worker:
     """The student's namespace, and the objects the judge holds by number."""
 
-    def __init__(self) -> None:
+    def __init__(self, cell_bytes: int = CELL_BYTES, all_bytes: int = ALL_BYTES) -> None:
         self.names: dict[str, Any] = {"__name__": "__main__"}
         self.objects: list[Any] = []
+        self.cell_bytes, self.left = cell_bytes, all_bytes
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to a request; what the student's code raises becomes an error."""
         turn = request.get("turn")
-        said = io.StringIO()
+        said = _Said(min(self.cell_bytes, self.left))
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 value = getattr(self, "op_" + request["op"])(**request.get("with", {}))
-            return {"turn": turn, "value": value, "said": said.getvalue()[-MOST_SAID:]}
+            return {"turn": turn, "value": value, "said": said.end()}
         except KeyboardInterrupt:
             raise
         except BaseException as raised:
             message = _message(raised)
+            if _is_out_of_memory(raised, message):
+                os._exit(OUT_OF_MEMORY)
             error = {"class": _class(raised), "message": message}
-            return {"turn": turn, "error": error, "said": said.getvalue()[-MOST_SAID:]}
+            return {"turn": turn, "error": error, "said": said.end()}
+        finally:
+            self.left -= said.bytes
 
     # What the judge may ask for.
 
@@ -186,6 +195,39 @@ class Worker:
         return self.objects[remote.number]
 
 
+class _Said(io.TextIOBase):
+    """What is printed: its end is kept; more than allowed ends the process.
+
+    Not an exception: the student's code could go on after it.
+    """
+
+    encoding, errors = "utf-8", "replace"
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes, self.tail = most, 0, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self.bytes += len(text.encode("utf-8", "replace"))
+        if self.bytes > self.most:
+            os._exit(TOO_MUCH_OUTPUT)
+        self.tail = (self.tail + text)[-MOST_SAID:]
+        return len(text)
+
+    def end(self) -> str:
+        """The last characters, none of which UTF-8 lacks."""
+        return self.tail.encode("utf-8", "replace").decode("utf-8")
+
+
+def _is_out_of_memory(raised: BaseException, message: str) -> bool:
+    of_torch = isinstance(raised, RuntimeError) and "can't allocate memory" in message
+    return isinstance(raised, MemoryError) or of_torch
+
+
 def _class(value: Any, of_a_value: bool = False) -> str:
     kind = type(value)
     return kind.__name__ if not of_a_value else f"{kind.__module__}.{kind.__qualname__}"
@@ -193,16 +235,22 @@ def _class(value: Any, of_a_value: bool = False) -> str:
 
 def _message(raised: BaseException) -> str:
     try:
-        return str(raised)[:MOST_MESSAGE]
+        return str(raised)[:MOST_MESSAGE].encode("utf-8", "replace").decode("utf-8")
     except BaseException:
         return "(its message can't be shown)"
 
 
-def serve(reads: int, writes: int) -> None:
-    """Answers requests until the judge hangs up."""
+def serve(
+    reads: int, writes: int, cell_bytes: int = CELL_BYTES, all_bytes: int = ALL_BYTES
+) -> None:
+    """Answers requests until the judge hangs up.
+
+    Args:
+        cell_bytes, all_bytes: what a cell or call, and all together, may print.
+    """
     from autograder.judging.wire import HEAD, WireError, decode, encode, lengths
 
-    worker = Worker()
+    worker = Worker(cell_bytes, all_bytes)
     while True:
         head = _exactly(reads, HEAD.size)
         if head is None:
@@ -236,5 +284,15 @@ def _write(file: int, data: bytes) -> None:
         view = view[os.write(file, view) :]
 
 
+def _away(reads: int, writes: int) -> tuple[int, int]:
+    """Other numbers for the files, where they are the standard streams; those lead nowhere."""
+    moved = tuple(os.dup(file) if file < 3 else file for file in (reads, writes))
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+    return moved
+
+
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    serve(*_away(*map(int, sys.argv[1:3])), *map(int, sys.argv[3:]))

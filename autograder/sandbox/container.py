@@ -1,0 +1,84 @@
+"""The back-end for machines without bubblewrap: a container for each worker, by docker or podman.
+
+Slower to start (each worker imports torch, some seconds), as tight as the container engine is. The
+worker speaks over the container's standard input and output. The image is built once:
+
+    docker build -t peft-course-worker -f autograder/sandbox/Dockerfile .
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import uuid
+from collections.abc import Mapping
+
+from autograder.judging.processes import Pipes
+from autograder.judging.worker import ENDED_ITSELF
+from autograder.sandbox.engine import IMAGE, command
+from autograder.sandbox.limits import Limits
+
+END_SECONDS = 30
+KILLED = 128 + 9
+
+
+class Container:
+    """Containers of one engine, as long as the block lasts."""
+
+    def __init__(self, engine: str, limits: Limits, image: str = IMAGE) -> None:
+        self.engine, self.limits, self.image = engine, limits, image
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def connect(self, environment: Mapping[str, str] | None = None) -> ContainerConnection:
+        """A new container; its worker answers when it has imported its libraries."""
+        name = f"worker-{uuid.uuid4().hex}"
+        line = command(self.engine, self.limits, self.image, name, environment or {})
+        return ContainerConnection(self.engine, name, line, self.limits)
+
+    def close(self) -> None:
+        """Nothing: a container ends with its connection, or when our end of its input closes."""
+
+
+class ContainerConnection(Pipes):
+    """A worker in a container of its own."""
+
+    def __init__(self, engine: str, name: str, line: list[str], limits: Limits) -> None:
+        self.engine, self.name = engine, name
+        self.process = subprocess.Popen(
+            line,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        write, read = os.dup(self.process.stdin.fileno()), os.dup(self.process.stdout.fileno())
+        self.process.stdin.close()
+        self.process.stdout.close()
+        super().__init__(read, write, seconds=limits.run_seconds, reply_bytes=limits.reply_bytes)
+
+    def end(self) -> None:
+        """Kills the container, and waits until the engine says that it is gone."""
+        if self.process.returncode is not None:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # one that ends by itself is told from one that we kill by its status
+            status = self.process.wait(timeout=0.5)
+            self.why = "out_of_memory" if status == KILLED else ENDED_ITSELF.get(status, "crashed")
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+            subprocess.run(
+                [self.engine, "kill", self.name],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=END_SECONDS,
+            )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=END_SECONDS)
+        if self.process.returncode is None:
+            self.process.kill()
+            self.process.wait()

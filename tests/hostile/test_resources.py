@@ -1,0 +1,371 @@
+"""Processes, memory, disk, output and time: what a student's code can use up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from contained import LIMITS, attack, left, run, well
+
+from autograder.judging.processes import Pipes
+from autograder.judging.student import Lost, Student, StudentError
+from autograder.sandbox.trying import why_not
+
+# ---------------------------------------------------------------- processes
+
+PROCESSES = {
+    "a fork bomb": "import os\nwhile True: os.fork()",
+    "a fork bomb that survives errors": (
+        "import os\n"
+        "while True:\n"
+        "    try:\n"
+        "        if os.fork() == 0: pass\n"
+        "    except OSError: pass\n"
+    ),
+    "threads without end": (
+        "import threading, time\n"
+        "while True: threading.Thread(target=time.sleep, args=(100,)).start()"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PROCESSES)
+def test_processes_are_limited(sandbox, what):
+    student = Student(sandbox.connect(), seconds=10)
+    before = len(psutil.pids())
+    after = run(student, PROCESSES[what], 1.0)
+    during = len(psutil.pids()) - before
+    student.close()
+    assert after.status in ("timeout", "crashed", "BlockingIOError", "RuntimeError")
+    assert during < LIMITS.processes + 20
+    assert left(sandbox) == 0
+    assert well(sandbox)
+
+
+def test_the_number_of_processes_is_the_limit_itself(sandbox):
+    after = attack(
+        sandbox,
+        "import os, time\n"
+        "made = 0\n"
+        "try:\n"
+        "    while made < 200:\n"
+        "        if os.fork() == 0: time.sleep(100)\n"
+        "        made += 1\n"
+        "except BlockingIOError: pass\n"
+        "print(made)\n",
+    )
+    assert 10 < int(after.said) < LIMITS.processes
+
+
+SURVIVORS = {
+    "a child": "import subprocess; subprocess.Popen(['sleep', '300'])",
+    "a session": "import subprocess; subprocess.Popen(['sleep', '300'], start_new_session=True)",
+    "a daemon": (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        import signal\n"
+        "        for n in range(1, 65):\n"
+        "            try: signal.signal(n, signal.SIG_IGN)\n"
+        "            except (OSError, ValueError): pass\n"
+        "        time.sleep(300)\n"
+        "    os._exit(0)\n"
+    ),
+    "finish, then start more": (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    while True:\n"
+        "        time.sleep(0.02)\n"
+        "        if os.fork(): os._exit(0)\n"
+    ),
+    "a thread": (
+        "import subprocess, threading, time\n"
+        "def later():\n"
+        "    while True: time.sleep(0.1); subprocess.Popen(['sleep', '300'])\n"
+        "threading.Thread(target=later, daemon=True).start()\n"
+    ),
+    "at the exit": "import atexit, os, time; atexit.register(time.sleep, 300)",
+}
+
+
+@pytest.mark.parametrize("what", SURVIVORS)
+def test_nothing_survives_its_worker(sandbox, what):
+    assert attack(sandbox, SURVIVORS[what]).status == "ran"
+
+
+@pytest.mark.long
+def test_the_end_of_a_grader_is_the_end_of_all():
+    """Killed without a chance to clean up, with a student's child running."""
+    code = (
+        "import os, sys, time\n"
+        "sys.path.insert(0, os.environ['HERE'])\n"
+        "from contained import LIMITS, run\n"
+        "from autograder.sandbox.opening import open_sandbox\n"
+        "from autograder.judging.student import Student\n"
+        "sandbox = open_sandbox('bubblewrap', LIMITS)\n"
+        "student = Student(sandbox.connect())\n"
+        'run(student, \'import subprocess; subprocess.Popen(["sleep", "300"])\')\n'
+        "print(sandbox.process.pid, flush=True); time.sleep(300)\n"
+    )
+    if reason := why_not("bubblewrap"):
+        pytest.skip(f"no sandbox on this machine: {reason}")
+    environment = os.environ | {"HERE": str(Path(__file__).parent)}
+    grader = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
+    outer = psutil.Process(int(grader.stdout.readline()))
+    everybody = [outer, *outer.children(recursive=True)]
+    assert len(everybody) >= 6  # bwrap twice, the warm process, a keeper, a worker, its child
+    grader.kill()
+    grader.wait()
+    grader.stdout.close()
+    _, alive = psutil.wait_procs(everybody, timeout=10)
+    assert not alive
+
+
+# ---------------------------------------------------------------- memory and disk
+
+MEMORY = {
+    "at once": ("x = bytearray(10 ** 12)", "out_of_memory"),
+    "a tensor": ("import torch\nx = torch.zeros(10 ** 11)", "out_of_memory"),
+    "a list that grows": ("x = []\nwhile True: x.append(bytes(10 ** 6))", "out_of_memory"),
+    "tensors that grow": (
+        "import torch\nx = []\nwhile True: x.append(torch.ones(10 ** 6))", "out_of_memory"),
+    "however it is caught": (
+        "x = []\n"
+        "while True:\n"
+        "    try: x.append(bytearray(10 ** 6))\n"
+        "    except MemoryError: pass\n", "timeout"),
+    "shared by nobody": (
+        "import mmap, os\nm = []\n"
+        "while True:\n"
+        "    m.append(mmap.mmap(-1, 10 ** 7)); m[-1].write(b'x' * 10 ** 7)\n", "out_of_memory"),
+    "by recursion": (
+        "import sys\nsys.setrecursionlimit(10 ** 9)\n"
+        "def f(x): return f([x]) + 1\nf(0)\n", ""),
+    "a string of one cell": ("'x' * 10 ** 11", "out_of_memory"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", MEMORY)
+def test_memory_is_limited(sandbox, how):
+    source, status = MEMORY[how]
+    after = attack(sandbox, source, seconds=2 if status == "timeout" else 20)
+    assert after.status in ((status,) if status else ("crashed", "RecursionError", "SystemError"))
+
+
+MANY_CHILDREN = """
+import os, time
+for _ in range(15):
+    if os.fork() == 0:
+        x = b"x" * 200_000_000
+        time.sleep(100)
+time.sleep(100)
+"""
+
+
+def test_memory_taken_by_many_processes_is_seen_in_time(sandbox):
+    """Fifteen children of 200 MB each would be 3 GB; all are ended before that."""
+    student = Student(sandbox.connect(), seconds=10)
+    outer = psutil.Process(sandbox.process.pid)
+    warm = max(child.memory_info().rss for child in outer.children(recursive=True))
+    done, sums = threading.Event(), []
+
+    def watch() -> None:
+        while not done.wait(0.03):
+            extra = 0
+            for process in outer.children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    extra += max(0, process.memory_info().rss - warm)
+            sums.append(extra)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    after = run(student, MANY_CHILDREN, 30)
+    done.set()
+    watcher.join()
+    student.close()
+    assert after.status == "out_of_memory"
+    assert max(sums) < 2_000_000_000
+    assert left(sandbox) == 0
+    assert well(sandbox)
+
+
+DISK = {
+    "/tmp": "open('/tmp/x', 'wb')",
+    "/dev/shm": "open('/dev/shm/x', 'wb')",
+    "its folder": "open('x', 'wb')",
+}
+
+
+@pytest.mark.parametrize("where", DISK)
+def test_scratch_is_limited(sandbox, where):
+    source = (
+        "import os\n"
+        f"top = os.path.dirname({where!r} + '/') if {where!r}[0] == '/' else '.'\n"
+        "written = 0\n"
+        "try:\n"
+        "    for n in range(1000):\n"
+        "        with open(f'{top}/{n}', 'wb', buffering=0) as file:\n"
+        "            for _ in range(5): written += file.write(bytes(10 ** 6))\n"
+        "except OSError as full: print(full.errno)\n"
+        "print(written)\n"
+    )
+    after = attack(sandbox, source)
+    number, written = map(int, after.said.split())
+    assert number == 28  # no space left
+    assert 20_000_000 < written <= LIMITS.scratch_bytes
+
+
+def test_a_file_is_limited(sandbox):
+    after = attack(
+        sandbox,
+        "with open('x', 'wb', buffering=0) as f:\n    while True: f.write(bytes(10 ** 6))",
+    )
+    assert (after.status, after.message) == ("OSError", "[Errno 27] File too large")
+
+
+def test_files_without_content_are_limited(sandbox):
+    after = attack(sandbox, "for n in range(10 ** 7): open(str(n), 'w').close()", seconds=10)
+    assert (after.status, "[Errno 28]" in after.message) == ("OSError", True)
+
+
+def test_open_files_are_limited(sandbox):
+    assert attack(sandbox, "x = []\nwhile True: x.append(open('/dev/null'))").status == "OSError"
+
+
+# ---------------------------------------------------------------- output
+
+OUTPUT = {
+    "without end": ("while True: print('x' * 1000)", "output_limit"),
+    "at once": ("print('x' * 10 ** 7)", "output_limit"),
+    "on stderr": ("import sys\nwhile True: sys.stderr.write('x' * 1000)", "output_limit"),
+    "however it is caught": (
+        "while True:\n    try: print('x' * 1000)\n    except BaseException: pass", "output_limit"),
+    "to the files themselves": (
+        "import os\nfor _ in range(10 ** 4): os.write(1, b'x' * 10 ** 4), os.write(2, b'x')",
+        "ran"),
+    "to the streams below": (
+        "import sys\nfor _ in range(10 ** 4): sys.__stdout__.write('x' * 10 ** 4)", "ran"),
+    "by a child": (
+        "import subprocess\n"
+        "subprocess.run('yes | head -c 100000000', shell=True, check=True)", "ran"),
+    "held in memory": (
+        "import io, sys\nsys.stdout = io.StringIO()\nwhile True: print('x' * 10 ** 6)",
+        "out_of_memory"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", OUTPUT)
+def test_output_is_limited(sandbox, how):
+    source, status = OUTPUT[how]
+    after = attack(sandbox, source)
+    assert after.status == status
+    assert len(after.said) <= 10_000
+
+
+def test_output_of_all_cells_is_limited(sandbox):
+    student = Student(sandbox.connect())
+    statuses = [run(student, "print('x' * 150_000)").status for _ in range(2)]
+    statuses.append(run(student, "print('x' * 150_000)").status)
+    student.close()
+    assert statuses == ["ran", "ran", "output_limit"]
+
+
+ODD_OUTPUT = {
+    "surrogates": ("print('\\ud800 a')", "? a\n"),
+    "a zero": ("print('a\\0b')", "a\0b\n"),
+    "bytes that are no UTF-8": ("import os; os.write(1, b'\\xff\\xfe'); print('a')", "a\n"),
+    "escapes of a terminal": ("print('\\x1b[2J')", "\x1b[2J\n"),
+    "directions": ("print('\\u202e a')", "\u202e a\n"),
+}
+
+
+@pytest.mark.parametrize("what", ODD_OUTPUT)
+def test_odd_output_arrives_as_text(sandbox, what):
+    source, said = ODD_OUTPUT[what]
+    after = attack(sandbox, source)
+    assert (after.status, after.said) == ("ran", said)
+
+
+def test_odd_messages_arrive_as_text(sandbox):
+    after = attack(sandbox, "raise ValueError('\\ud800\\0' + 'x' * 10 ** 6)")
+    assert (after.status, after.message[:3], len(after.message)) == ("ValueError", "?\0x", 500)
+
+
+REPLIES = {
+    "many tensors": "import torch\ndef go(): return [torch.zeros(10 ** 6) for _ in range(30)]",
+    "much text": "def go(): return 'x' * 10 ** 7",
+    "deep": "def go():\n    x = []\n    for _ in range(10 ** 5): x = [x]\n    return x",
+    "in itself": "def go():\n    x = []\n    x.append(x)\n    return x",
+    "many numbers": "def go(): return list(range(10 ** 6))",
+    "a large number": "def go(): return 10 ** 5000",
+    "no text": "def go(): return '\\ud800'",
+}
+
+
+@pytest.mark.parametrize("what", REPLIES)
+def test_replies_are_limited(sandbox, what):
+    student = Student(sandbox.connect(), seconds=10)
+    run(student, REPLIES[what])
+    with pytest.raises((Lost, StudentError)) as refused:
+        student.call("go")
+    student.close()
+    assert getattr(refused.value, "why", "") in ("", "crashed")
+    assert well(sandbox)
+
+
+# ---------------------------------------------------------------- time
+
+TIME = {
+    "a loop": "while True: pass",
+    "asleep": "import time; time.sleep(1000)",
+    "deaf to signals": (
+        "import signal, time\n"
+        "for n in range(1, 65):\n"
+        "    try: signal.signal(n, signal.SIG_IGN)\n"
+        "    except (OSError, ValueError): pass\n"
+        "while True:\n"
+        "    try: time.sleep(1000)\n"
+        "    except BaseException: pass\n"
+    ),
+    "deaf to everything": "while True:\n    try:\n        while True: pass\n    except: pass",
+    "in C": "7 ** (10 ** 9)",
+    "a regular expression": "import re; re.match(r'(a+)+$', 'a' * 60 + 'b')",
+    "in a lock": "import threading; x = threading.Lock(); x.acquire(); x.acquire()",
+    "a pipe": "import os; r, w = os.pipe(); os.read(r, 1)",
+    "stopped": "import os, time; os.kill(os.getpid(), 19); time.sleep(99)",
+    "its judge's pipe": "import os; os.read(3, 1)",
+}
+
+
+@pytest.mark.parametrize("how", TIME)
+def test_time_is_limited(sandbox, how):
+    began = time.monotonic()
+    after = attack(sandbox, TIME[how], seconds=0.5)
+    assert after.status == "timeout"
+    assert time.monotonic() - began < 8  # a busy machine's worth; without limits it is for ever
+
+
+def test_the_time_of_all_cells_is_limited():
+    """By the connection, whatever each call may take."""
+
+    class Nobody(Pipes):
+        def end(self) -> None:
+            return
+
+    read, theirs = os.pipe()
+    other, write = os.pipe()
+    pipes = Nobody(read, write, seconds=0.1)
+    began = time.monotonic()
+    with pytest.raises(Lost, match="too long"):
+        pipes.ask(b"x", 1000)
+    os.close(theirs)
+    os.close(other)
+    assert time.monotonic() - began < 30
