@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import nbformat
 
 from autograder.bench import unreadable
-from autograder.collect import NOTES
+from autograder.collect import NOTES, TIME
 from autograder.course_folder import CourseFolder, why_nbgrader_failed
 from autograder.homework import Homework, digest
 from autograder.intake import Intake, take_in
+from autograder.late import group_of
 from autograder.results import Result, load_result, save_result
 from course_utils.errors import CourseError
 
@@ -54,7 +56,10 @@ class Clerk:
         before = load_result(self.course, self.job.name, blank.student)
         if before is None or not blank.digest or before.digest != blank.digest:
             return None
-        return before if before.status != "infra_error" else None
+        if before.status == "infra_error":
+            return None
+        same = before.recorded == self._mark(blank.student)
+        return before if same else replace(before, recorded="", notes=blank.notes)
 
     def record(self, result: Result) -> Result:
         """Into its file, and into the gradebook unless that has it."""
@@ -77,6 +82,13 @@ class Clerk:
         save_result(self.course, recorded)
         return recorded
 
+    def _mark(self, student: str) -> str:
+        """Changes with what lateness goes by: policy, group, time of handing in."""
+        stamp = self.handed_in.get(student, self._place(student)) / TIME
+        time = stamp.read_text("utf-8", "replace") if stamp.is_file() else ""
+        text = repr((self.job.policy, group_of(student, self.course.root), time))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def _place(self, student: str) -> Path:
         return self.course.step("submitted", self.job.name, student)
 
@@ -94,7 +106,7 @@ class Clerk:
             return
         for data in taken.zips:
             (target / f"{self.job.name}.zip").write_bytes(data)
-        stamp = folder / "timestamp.txt"
+        stamp = folder / TIME
         if stamp.is_file() and not stamp.is_symlink():
             shutil.copyfile(stamp, target / stamp.name)
 
@@ -112,7 +124,7 @@ class Clerk:
                 max_score=found.max_score,
                 needs_person=result.needs_person or found.needs_manual_grade,
                 notes=_with_penalty(result.notes, penalty),
-                recorded=True,
+                recorded=self._mark(result.student),
             )
 
     def _without_notebook(self, result: Result) -> Result:
@@ -128,7 +140,7 @@ class Clerk:
                     for graded in notebook.grades:
                         graded.auto_score, graded.needs_manual_grade = 0, False
                 gradebook.db.commit()
-        return replace(result, max_score=self._max_score(), recorded=True)
+        return replace(result, max_score=self._max_score(), recorded=self._mark(result.student))
 
     def _max_score(self) -> float:
         with self.course.gradebook() as gradebook:

@@ -163,11 +163,7 @@ def _bench(order: Order) -> Bench:
     )
     if job.version != order.version:
         raise CourseError("this worker's hidden checks are not those of the grader.")
-    return Bench(job, _workers(), **dict(order.options))
-
-
-@cache
-def _workers() -> Workers:
-    workers = Workers()
+    options = dict(order.options)
+    workers = Workers(options.pop("sandbox"), job.limits)
     atexit.register(workers.close)
-    return workers
+    return Bench(job, workers, **options)

@@ -33,7 +33,7 @@ from autograder.live import Live
 from autograder.release import release
 from autograder.results import Result
 from autograder.verdict import SECONDS
-from autograder.workers import Workers
+from autograder.workers import SANDBOX, Workers
 from course_utils.errors import CourseError, unknown_name
 
 
@@ -42,6 +42,7 @@ def grade(
     assignment: str,
     *,
     assignments_dir: Path | str | None = None,
+    sandbox: str = SANDBOX,
     workers: Workers | None = None,
     seconds: float = SECONDS,
     replay: str = "no",
@@ -52,6 +53,7 @@ def grade(
         submission: a notebook, a packed zip, or a folder with what was handed in.
         assignment: such as "hw_prompt".
         assignments_dir: where the instructor's versions are, if not in this repository.
+        sandbox: "bubblewrap", "docker", "podman", or "none", in which the code has your rights.
         workers: to grade several with one sandbox; one of its own when None.
         seconds: the limit for the submission.
         replay: whether adapters are put back into their PLM: "no", "sample" or "all" answers.
@@ -65,7 +67,7 @@ def grade(
         raise CourseError(f"no submission: there is no {folder}.")
     job = open_homework(assignment, assignments_dir=assignments_dir)
     with contextlib.ExitStack() as stack:
-        workers = workers or stack.enter_context(Workers())
+        workers = workers or stack.enter_context(Workers(sandbox, job.limits))
         bench = Bench(job, workers, replay=replay, seconds=seconds)
         return bench.judge(folder.stem, take_in(folder, job.notebook_name, job.source))
 
@@ -84,6 +86,7 @@ def grade_class(
     training: bool = False,
     dry_run: bool = False,
     assignments_dir: Path | str | None = None,
+    sandbox: str = SANDBOX,
     scheduler: str | None = None,
     workers: Workers | None = None,
     progress: bool = True,
@@ -107,6 +110,7 @@ def grade_class(
         dry_run: only take in: what would be judged, what is repaired, what can't be read. Nothing
             is run or written.
         assignments_dir: where the instructor's versions are, if not in this repository.
+        sandbox: "bubblewrap", "docker", "podman", or "none", in which the code has your rights.
         scheduler: the address of a Dask scheduler, to judge on its workers; see `cluster`. `jobs`
             counts for nothing then.
         workers: a sandbox that is open already, and stays open; one of its own when None.
@@ -143,9 +147,11 @@ def grade_class(
             if scheduler:
                 from autograder.cluster import ClusterCrew
 
-                crew = ClusterCrew(scheduler, job, **options)
+                crew = ClusterCrew(scheduler, job, sandbox=sandbox, **options)
             else:
-                workers = workers or stack.enter_context(Workers())
+                hidden = [course.root]
+                workers = workers or stack.enter_context(Workers(sandbox, job.limits, hidden))
+                workers.start()
                 crew = LocalCrew(Bench(job, workers, **options), jobs)
             stack.enter_context(one_engine())
             live = stack.enter_context(Live(chosen, console, shown=progress))

@@ -21,11 +21,13 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from autograder.evidence.recompute import Evidence
+from autograder.sandbox.limits import Limits
 from course_utils.errors import CourseError
 from course_utils.submit import all_asked, asked_by
 
 EARNED_BY = ("tasks", "methods", "beats")
 TRACKS = tuple(dict.fromkeys(track for asked in all_asked().values() for track in asked.tracks))
+KEYS = ("one_of", "tracks", "late", "deadline", "extension", "limits", "results")
 DAY = datetime.timedelta(days=1)
 
 
@@ -85,7 +87,8 @@ class Earned:
 class Policy:
     """All of a policy file.
 
-    `tracks` are those on which runs count; their tasks are in course_utils/homework.toml.
+    `tracks` are those on which runs count; their tasks are in course_utils/homework.toml. `limits`
+    are (homework, what a student's code may use there).
     """
 
     one_of: tuple[tuple[str, ...], ...] = ()
@@ -94,6 +97,11 @@ class Policy:
     deadlines: tuple[Deadline, ...] = ()
     extensions: tuple[Extension, ...] = ()
     results: tuple[ResultPoints, ...] = ()
+    limits: tuple[tuple[str, Limits], ...] = ()
+
+    def limits_of(self, assignment: str) -> Limits:
+        """What a student's code may use in this homework."""
+        return dict(self.limits).get(assignment, Limits())
 
     def due(self, assignment: str, group: str, student: str = "") -> datetime.datetime | None:
         """When this student hands in; None where the policy sets no deadline for the assignment.
@@ -260,7 +268,7 @@ class _Reader:
     text: str
 
     def policy(self, data: dict[str, Any]) -> Policy:
-        self.known(data, ("one_of", "tracks", "late", "deadline", "extension", "results"), "")
+        self.known(data, KEYS, "")
         one_of = data.get("one_of", [])
         if not isinstance(one_of, list) or not all(_texts(group) for group in one_of):
             raise self.wrong("", "one_of", one_of, "lists of homework names")
@@ -279,7 +287,27 @@ class _Reader:
                 self.extension(row, i) for i, row in enumerate(data.get("extension", []))
             ),
             results=tuple(self.result(row, i) for i, row in enumerate(data.get("results", []))),
+            limits=tuple(self.limits(name, row) for name, row in self.tables(data, "limits")),
         )
+
+    def tables(self, data: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
+        """The tables below a table, by name."""
+        given = data.get(name, {})
+        if not isinstance(given, dict):
+            raise self.wrong("", name, given, f"tables [{name}.NAME]")
+        for key, value in given.items():
+            if not isinstance(value, dict):
+                raise self.wrong(name, key, value, f"a table [{name}.NAME]")
+        return list(given.items())
+
+    def limits(self, assignment: str, row: dict[str, Any]) -> tuple[str, Limits]:
+        where = f"limits.{assignment}"
+        for key, value in row.items():
+            try:
+                Limits.from_table({key: value})
+            except CourseError as odd:
+                raise CourseError(f"{self.path}, line {self.line_of(where, key)}: {odd}") from None
+        return assignment, Limits.from_table(row)
 
     def table(self, data: dict[str, Any], name: str, usual: Any, more: dict[str, type]) -> dict:
         """The numbers of a table, each at least 0."""

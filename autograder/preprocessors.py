@@ -13,14 +13,16 @@ from pathlib import Path
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
+from traitlets import Unicode
 
 from autograder.course_folder import CourseFolder
 from autograder.homework import Homework, digest, open_homework
 from autograder.intake import Intake, repair, take_in
 from autograder.results import Result, load_result, save_result
 from autograder.runs import RunJudge
+from autograder.sandbox.limits import Limits
 from autograder.verdict import bonus_of, judge_submission, write_verdict
-from autograder.workers import Workers
+from autograder.workers import SANDBOX, Workers
 
 
 class Repair(NbGraderPreprocessor):
@@ -37,6 +39,10 @@ class Repair(NbGraderPreprocessor):
 
 class Judge(NbGraderPreprocessor):
     """In the place of executing a notebook: the verdict becomes its outputs."""
+
+    sandbox = Unicode(
+        SANDBOX, help="bubblewrap, docker, podman, or none, in which students' code has your rights"
+    ).tag(config=True)
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
@@ -57,8 +63,9 @@ class Judge(NbGraderPreprocessor):
     ) -> Result:
         self.log.info("Judging %s of %s", job.name, student)
         runs = RunJudge(job).judge(taken.packed)
+        workers = _workers(self.sandbox, job.limits, course.root)
         result = judge_submission(
-            job, student, nb, _workers().open, packed=taken.zips, runs=runs, notes=taken.notes
+            job, student, nb, workers.open, packed=taken.zips, runs=runs, notes=taken.notes
         )
         if result.status == "infra_error":
             raise RuntimeError(f"the grader failed, not the student: {result.reason}")
@@ -100,8 +107,8 @@ def _opened(course: CourseFolder, name: str, changed: tuple[int, ...]) -> Homewo
 
 
 @cache
-def _workers() -> Workers:
+def _workers(sandbox: str, limits: Limits, root: Path) -> Workers:
     """Those of `nbgrader autograde`, for as long as the command runs."""
-    workers = Workers()
+    workers = Workers(sandbox, limits, [root])
     atexit.register(workers.close)
     return workers

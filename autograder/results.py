@@ -51,7 +51,7 @@ class Result:
         digests: run -> checksums of its files, to compare students by.
         said: cell number in the notebook -> what it printed, or the exception it raised.
         digest: what was judged (see `homework.digest`); "" where there was nothing to judge.
-        recorded: whether the gradebook has it.
+        recorded: by which deadlines it is in the gradebook; "" while it is not.
         needs_person: whether somebody should look.
     """
 
@@ -68,7 +68,7 @@ class Result:
     said: dict[str, dict[str, str]] = field(default_factory=dict)
     seconds: float = 0.0
     digest: str = ""
-    recorded: bool = False
+    recorded: str = ""
     needs_person: bool = False
 
     def __post_init__(self) -> None:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
-from autograder.judging.host import WarmHost
-from autograder.judging.student import Connection, Student
+from autograder.judging.student import Student
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.opening import Sandbox, open_sandbox
 from course_utils.errors import CourseError
+
+SANDBOX = "bubblewrap"  #: unless somebody chooses another by name
 
 
 class Workers:
     """Gives `Student`s, each at a fresh worker; several threads may ask at once.
 
     Closing ends every worker.
+
+    Args:
+        kind: of sandbox, see `autograder.sandbox.trying.KINDS`.
+        limits: what a student's code may use.
+        hidden: folders that must be out of its sight, wherever they lie.
     """
 
-    def __init__(self) -> None:
-        self._host: WarmHost | None = None
+    def __init__(
+        self, kind: str = SANDBOX, limits: Limits | None = None, hidden: Iterable[Path] = ()
+    ) -> None:
+        self.kind, self.limits, self.hidden = kind, limits or Limits(), tuple(hidden)
+        self._sandbox: Sandbox | None = None
         self._lock = threading.Lock()
         self._closed = False
 
@@ -29,58 +39,45 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def start(self) -> None:
+        """Opens the sandbox now, so that a machine that can't is found before any work.
+
+        Raises:
+            CourseError: what is missing.
+        """
+        self._open_sandbox()
+
     def open(self) -> Student:
         """A student's namespace, empty.
 
         Raises:
             CourseError: no sandbox can be had, or this was closed.
         """
-        host = self._open_host()
+        sandbox = self._open_sandbox()
         try:
-            return Student(_connect(host))
+            return self._student(sandbox)
         except CourseError:
-            self._forget(host)  # it has died: one more try with a new one
-            return Student(_connect(self._open_host()))
+            self._forget(sandbox)  # it has died: one more try with a new one
+            return self._student(self._open_sandbox())
 
     def close(self) -> None:
         """Ends all workers and what they were forked from."""
         self._closed = True
-        self._forget(self._host)
+        self._forget(self._sandbox)
 
-    def _open_host(self) -> WarmHost:
+    def _student(self, sandbox: Sandbox) -> Student:
+        return Student(sandbox.connect(), self.limits.call_seconds, self.limits.cell_seconds)
+
+    def _open_sandbox(self) -> Sandbox:
         with self._lock:
             if self._closed:
                 raise CourseError("the grader was stopped.")
-            if self._host is None:
-                self._host = WarmHost()
-            return self._host
+            if self._sandbox is None:
+                self._sandbox = open_sandbox(self.kind, self.limits, hidden=self.hidden)
+            return self._sandbox
 
-    def _forget(self, host: WarmHost | None) -> None:
+    def _forget(self, sandbox: Sandbox | None) -> None:
         with self._lock:
-            if host is not None and self._host is host:
-                self._host = None
-                host.close()
-
-
-def _connect(host: WarmHost) -> Connection:
-    folder = Path(tempfile.mkdtemp(prefix="student-"))
-    try:
-        connection = host.connect(folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return _WithFolder(connection, folder)
-
-
-class _WithFolder:
-    """A connection whose folder goes when it is closed."""
-
-    def __init__(self, connection: Connection, folder: Path) -> None:
-        self.connection, self.folder = connection, folder
-
-    def ask(self, message: bytes, seconds: float) -> tuple[bytes, bytes]:
-        return self.connection.ask(message, seconds)
-
-    def close(self) -> None:
-        self.connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            if sandbox is not None and self._sandbox is sandbox:
+                self._sandbox = None
+                sandbox.close()

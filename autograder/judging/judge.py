@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from autograder.judging.student import CELL_SECONDS, Lost, Ran, Student, StudentError
+from autograder.judging.student import Lost, Ran, Student, StudentError
 from course_utils.errors import CourseError
 
 MOST_RESTARTS = 8
@@ -234,8 +234,10 @@ class _Bench:
         ran = []
         for number, cell in enumerate(self.cells):
             try:
-                left = CELL_SECONDS if self.until is None else self.until - time.monotonic()
-                ran += self.student.run([cell], min(CELL_SECONDS, max(1.0, left)))
+                seconds = self.student.cell_seconds
+                if self.until is not None:
+                    seconds = min(seconds, max(1.0, self.until - time.monotonic()))
+                ran += self.student.run([cell], seconds)
             except Lost as lost:
                 self._drop(lost)
                 self.reason = self.reason or f"{cell[0]} {_IN_WORDS[lost.why]}"

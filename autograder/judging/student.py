@@ -71,14 +71,28 @@ class Ran:
 
 
 class Student:
-    """A student's namespace at a worker."""
+    """A student's namespace at a worker.
 
-    def __init__(self, connection: Connection, seconds: float = CALL_SECONDS) -> None:
-        self.connection, self.seconds = connection, seconds
+    Args:
+        seconds: for a call, and `cell_seconds` for a cell.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        seconds: float = CALL_SECONDS,
+        cell_seconds: float = CELL_SECONDS,
+    ) -> None:
+        self.connection, self.seconds, self.cell_seconds = connection, seconds, cell_seconds
         self._turn = 0
 
-    def run(self, cells: Sequence[tuple[str, str]], seconds: float = CELL_SECONDS) -> list[Ran]:
-        """Runs cells, (name, source) each, one after the other; errors do not stop the others."""
+    def run(self, cells: Sequence[tuple[str, str]], seconds: float | None = None) -> list[Ran]:
+        """Runs cells, (name, source) each, one after the other; errors do not stop the others.
+
+        Args:
+            seconds: for each; `cell_seconds` when None.
+        """
+        seconds = self.cell_seconds if seconds is None else seconds
         found = []
         for name, source in cells:
             answer = self._ask("run", seconds, source=source, name=name)

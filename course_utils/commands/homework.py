@@ -114,6 +114,17 @@ def grade(
             help="Put adapters back into their PLM and make answers again: no, sample, or all."
         ),
     ] = "no",
+    sandbox: Annotated[
+        str, typer.Option(help="What students' code runs in: bubblewrap, docker or podman.")
+    ] = "bubblewrap",
+    no_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--no-sandbox",
+            help="Students' code runs with YOUR rights: it can change the gradebook, read your "
+            "files, use your network. Only for work that you would run by hand.",
+        ),
+    ] = False,
     scheduler: Annotated[
         str | None,
         typer.Option(help="Address of a Dask scheduler: judge on its workers, not here."),
@@ -135,7 +146,10 @@ def grade(
     _need_nbgrader()
     from autograder.grade import grade_class
     from autograder.report import gradebook_table
+    from autograder.sandbox.opening import WITHOUT
 
+    if no_sandbox:
+        Console(stderr=True).print(f"[bold red]{WITHOUT}[/]")
     results = grade_class(
         assignment,
         course_dir,
@@ -147,6 +161,7 @@ def grade(
         seconds=seconds,
         replay=replay,
         training=training,
+        sandbox="none" if no_sandbox else sandbox,
         scheduler=scheduler,
         dry_run=dry_run,
         assignments_dir=assignments,

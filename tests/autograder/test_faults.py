@@ -82,13 +82,14 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path, tiny_course, fol
         assert in_gradebook(course) == rows
 
 
-def test_the_host_dies_in_mid_class(course_dir, folder):
-    with Workers() as workers:
-        workers.open().close()
-        host = workers._host.process
-        os.kill(host.pid, signal.SIGKILL)
-        results = graded(course_dir, folder, workers)
-        assert workers._host.process is not host
+def test_the_sandbox_dies_in_mid_class(course_dir, folder, workers):
+    with Workers(workers.kind, workers.limits) as own:
+        own.start()
+        before = own._sandbox
+        process = getattr(before, "process", None) or before._host.process
+        os.kill(process.pid, signal.SIGKILL)
+        results = graded(course_dir, folder, own)
+        assert own._sandbox is not before
     assert {r.status for r in results} == {"graded"}
     assert [r.score for r in results] == [1, 2] * (STUDENTS // 2)
 
