@@ -106,7 +106,7 @@ def judge_submission(
         said=_said(cells, judgement.cells[1:]),
         seconds=round(time.monotonic() - started, 2),
         digest=digest(job, notebook, packed, training),
-        needs_person=doubt or runs.needs_person or status == "infra_error",
+        needs_person=doubt or runs.needs_person or status in ("infra_error", "crashed"),
     )
 
 

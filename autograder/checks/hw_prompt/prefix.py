@@ -335,7 +335,7 @@ def _gpt2(student: Student, draw: Draw) -> None:
 
 @check("begins afresh at every call", points=1, exercise="prefixed-logits")
 def _afresh(student: Student, draw: Draw) -> None:
-    here, there = drawn_plm(student, draw, draw.random.choice(("bert", "gpt2")))
+    here, there = drawn_plm(student, draw, "bert")  # GPT-2 has a check of its own
     past, other = drawn_past(draw, here, 2), drawn_past(draw, here, 2, draw.between(2, 6))
     ids, mask = drawn_texts(draw, 2)
     for prefix in (past, past, other):
