@@ -151,6 +151,7 @@ def grade_class(
             else:
                 hidden = [course.root]
                 workers = workers or stack.enter_context(Workers(sandbox, job.limits, hidden))
+                workers.limits = workers.limits or job.limits
                 workers.start()
                 crew = LocalCrew(Bench(job, workers, **options), jobs)
             stack.enter_context(one_engine())

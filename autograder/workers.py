@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autograder.judging.student import Student
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.opening import Sandbox, open_sandbox
 from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    from autograder.judging.student import Student
 
 SANDBOX = "bubblewrap"  #: unless somebody chooses another by name
 
@@ -21,14 +25,14 @@ class Workers:
 
     Args:
         kind: of sandbox, see `autograder.sandbox.trying.KINDS`.
-        limits: what a student's code may use.
+        limits: what a student's code may use; the homework's when None.
         hidden: folders that must be out of its sight, wherever they lie.
     """
 
     def __init__(
         self, kind: str = SANDBOX, limits: Limits | None = None, hidden: Iterable[Path] = ()
     ) -> None:
-        self.kind, self.limits, self.hidden = kind, limits or Limits(), tuple(hidden)
+        self.kind, self.limits, self.hidden = kind, limits, tuple(hidden)
         self._sandbox: Sandbox | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -38,6 +42,15 @@ class Workers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def start_soon(self) -> None:
+        """Opens the sandbox in a thread; if it can't be, `start` or `open` will say so."""
+
+        def opened() -> None:
+            with contextlib.suppress(CourseError):
+                self._open_sandbox()
+
+        threading.Thread(target=opened, daemon=True).start()
 
     def start(self) -> None:
         """Opens the sandbox now, so that a machine that can't is found before any work.
@@ -66,14 +79,18 @@ class Workers:
         self._forget(self._sandbox)
 
     def _student(self, sandbox: Sandbox) -> Student:
-        return Student(sandbox.connect(), self.limits.call_seconds, self.limits.cell_seconds)
+        from autograder.judging.student import Student  # imports torch
+
+        limits = self.limits or Limits()
+        connection = sandbox.connect(limits=limits)
+        return Student(connection, limits.call_seconds, limits.cell_seconds)
 
     def _open_sandbox(self) -> Sandbox:
         with self._lock:
             if self._closed:
                 raise CourseError("the grader was stopped.")
             if self._sandbox is None:
-                self._sandbox = open_sandbox(self.kind, self.limits, hidden=self.hidden)
+                self._sandbox = open_sandbox(self.kind, hidden=self.hidden)
             return self._sandbox
 
     def _forget(self, sandbox: Sandbox | None) -> None:

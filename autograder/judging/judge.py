@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from autograder.judging.student import Lost, Ran, Student, StudentError
+from autograder.judging.frame import Lost
+from autograder.judging.student import Ran, Student, StudentError
 from course_utils.errors import CourseError
 
 MOST_RESTARTS = 8

@@ -12,8 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from autograder.judging.student import Lost
-from autograder.judging.wire import HEAD, WireError, lengths
+from autograder.judging.frame import HEAD, Lost, WireError, lengths
 from autograder.judging.worker import ENDED_ITSELF
 
 

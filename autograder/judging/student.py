@@ -15,41 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from autograder.judging.wire import Remote, WireError, decode, encode
-from course_utils.errors import CourseError
+from autograder.judging.frame import Connection, Lost, WireError
+from autograder.judging.wire import Remote, decode, encode
 
 CALL_SECONDS = 20.0
 CELL_SECONDS = 60.0
-
-
-class Connection(Protocol):
-    """Two directions to a worker; see `processes.py` for one."""
-
-    def ask(self, message: bytes, seconds: float) -> tuple[bytes, bytes]:
-        """Sends a message and gives the answer's page and tensors.
-
-        Raises:
-            Lost: no answer in time, or nobody there any more.
-        """
-        ...
-
-    def close(self) -> None: ...
-
-
-class Lost(CourseError):
-    """The worker can't be spoken to any more.
-
-    Attributes:
-        why: a status of a submission: "timeout", "crashed", "out_of_memory", "output_limit" ...
-    """
-
-    def __init__(self, message: str, why: str) -> None:
-        super().__init__(message)
-        self.why = why
 
 
 class StudentError(Exception):

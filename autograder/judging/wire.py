@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,22 +27,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from autograder.judging.frame import HEAD, MOST_PAGE, MOST_TENSORS, WireError
 from autograder.strict import safetensors_entries, strict_json
-from course_utils.errors import CourseError
 
-MOST_PAGE = 1_000_000
-MOST_TENSORS = 64_000_000
 MOST_DEPTH = 12
 MOST_VALUES = 100_000
 TYPES = (
     torch.float32, torch.float64, torch.float16, torch.bfloat16,
     torch.int64, torch.int32, torch.uint8, torch.bool,
 )  # fmt: skip
-HEAD = struct.Struct("<IQ")
-
-
-class WireError(CourseError):
-    """A message that breaks the rules above."""
 
 
 @dataclass(frozen=True)
@@ -116,18 +108,6 @@ def encode(value: Any, remote: Callable[[Any], Remote | None] = lambda _: None) 
     if len(page) > MOST_PAGE or len(tensors) > MOST_TENSORS:
         raise WireError(f"a message of {len(page) + len(tensors):,} bytes is too large to be sent.")
     return HEAD.pack(len(page), len(tensors)) + page + tensors
-
-
-def lengths(head: bytes) -> tuple[int, int]:
-    """(page, tensors) in bytes, from a message's first `HEAD.size` bytes.
-
-    Raises:
-        WireError: more than is allowed.
-    """
-    page, tensors = HEAD.unpack(head)
-    if page > MOST_PAGE or tensors > MOST_TENSORS:
-        raise WireError(f"a message of {page + tensors:,} bytes; at most {MOST_TENSORS:,}.")
-    return page, tensors
 
 
 def decode(page: bytes, tensors: bytes, known: Callable[[Remote], Any] = lambda r: r) -> Any:

@@ -248,7 +248,8 @@ def serve(
     Args:
         cell_bytes, all_bytes: what a cell or call, and all together, may print.
     """
-    from autograder.judging.wire import HEAD, WireError, decode, encode, lengths
+    from autograder.judging.frame import HEAD, WireError, lengths
+    from autograder.judging.wire import decode, encode
 
     worker = Worker(cell_bytes, all_bytes)
     while True:

@@ -38,9 +38,11 @@ class Bubblewrap:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def connect(self, environment: Mapping[str, str] | None = None) -> ForkedConnection:
+    def connect(
+        self, environment: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> ForkedConnection:
         """A new worker, in scratch of its own that goes with it."""
-        return self._warm.fork(self.limits, None, environment)
+        return self._warm.fork(limits or self.limits, None, environment)
 
     def close(self) -> None:
         """Ends the warm process and every worker."""

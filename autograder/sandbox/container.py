@@ -35,11 +35,13 @@ class Container:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def connect(self, environment: Mapping[str, str] | None = None) -> ContainerConnection:
+    def connect(
+        self, environment: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> ContainerConnection:
         """A new container; its worker answers when it has imported its libraries."""
-        name = f"worker-{uuid.uuid4().hex}"
-        line = command(self.engine, self.limits, self.image, name, environment or {})
-        return ContainerConnection(self.engine, name, line, self.limits)
+        name, limits = f"worker-{uuid.uuid4().hex}", limits or self.limits
+        line = command(self.engine, limits, self.image, name, environment or {})
+        return ContainerConnection(self.engine, name, line, limits)
 
     def close(self) -> None:
         """Nothing: a container ends with its connection, or when our end of its input closes."""

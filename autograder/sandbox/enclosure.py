@@ -34,7 +34,8 @@ QUIET = {"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error",
 RUNTIME = "/runtime"
 OURS = (
     "autograder/__init__.py", "autograder/judging/__init__.py", "autograder/judging/worker.py",
-    "autograder/judging/wire.py", "autograder/strict.py", "autograder/judging/plms.py",
+    "autograder/judging/wire.py", "autograder/judging/frame.py", "autograder/strict.py",
+    "autograder/judging/plms.py",
     "autograder/sandbox/__init__.py",
     "autograder/sandbox/warm.py", "autograder/sandbox/keeper.py", "autograder/sandbox/layers.py",
     "autograder/sandbox/landlock.py", "autograder/sandbox/seccomp.py",

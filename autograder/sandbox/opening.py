@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from autograder.judging.frame import Connection
 from autograder.judging.host import WarmHost
-from autograder.judging.student import Connection
 from autograder.sandbox.bubblewrap import Bubblewrap
 from autograder.sandbox.container import Container
 from autograder.sandbox.engine import IMAGE
@@ -36,11 +36,14 @@ class Sandbox(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def connect(self, environment: Mapping[str, str] | None = None) -> Connection:
+    def connect(
+        self, environment: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> Connection:
         """A fresh worker.
 
         Args:
             environment: what it sees of one, beside a few settings of ours.
+            limits: those of this worker; the sandbox's own when None.
         """
         ...
 
@@ -91,9 +94,11 @@ class Unconfined:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def connect(self, environment: Mapping[str, str] | None = None) -> Connection:
+    def connect(
+        self, environment: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> Connection:
         folder = Path(tempfile.mkdtemp(prefix="work-", dir=self._host.folder))
-        return self._host.connect(folder, environment, self.limits, scratch=True)
+        return self._host.connect(folder, environment, limits or self.limits, scratch=True)
 
     def close(self) -> None:
         self._host.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +35,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _need_nbgrader() -> None:
-    try:
-        import nbgrader  # noqa: F401
-    except ModuleNotFoundError:
+    if importlib.util.find_spec("nbgrader") is None:  # importing it takes seconds
         raise CourseError(
             "homework needs nbgrader, which is not installed: pip install "
             "'peft-course-kit[homework]', or `make setup` in the kit's folder."
-        ) from None
+        )
 
 
 def release(
@@ -144,28 +143,36 @@ def grade(
     it was. Ends with status 1 when the grader itself failed on a submission.
     """
     _need_nbgrader()
-    from autograder.grade import grade_class
-    from autograder.report import gradebook_table
-    from autograder.sandbox.opening import WITHOUT
+    from autograder.workers import Workers
 
     if no_sandbox:
+        from autograder.sandbox.opening import WITHOUT
+
         Console(stderr=True).print(f"[bold red]{WITHOUT}[/]")
-    results = grade_class(
-        assignment,
-        course_dir,
-        submissions,
-        students=student or None,
-        jobs=jobs,
-        roster=roster,
-        regrade=regrade,
-        seconds=seconds,
-        replay=replay,
-        training=training,
-        sandbox="none" if no_sandbox else sandbox,
-        scheduler=scheduler,
-        dry_run=dry_run,
-        assignments_dir=assignments,
-    )
+        sandbox = "none"
+    with Workers(sandbox, hidden=[course_dir]) as workers:
+        if scheduler is None and not dry_run:
+            workers.start_soon()  # while the rest is being imported
+        from autograder.grade import grade_class
+        from autograder.report import gradebook_table
+
+        results = grade_class(
+            assignment,
+            course_dir,
+            submissions,
+            students=student or None,
+            jobs=jobs,
+            roster=roster,
+            regrade=regrade,
+            seconds=seconds,
+            replay=replay,
+            training=training,
+            sandbox=sandbox,
+            scheduler=scheduler,
+            workers=workers,
+            dry_run=dry_run,
+            assignments_dir=assignments,
+        )
     Console().print(gradebook_table(results, dry_run=dry_run))
     raise typer.Exit(1 if any(r.status == "infra_error" for r in results) else 0)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from autograder.judging.student import Lost, Student
+from autograder.judging.frame import Lost
+from autograder.judging.student import Student
 from autograder.sandbox.limits import Limits
 
 LIMITS = Limits(

@@ -14,8 +14,9 @@ import psutil
 import pytest
 from contained import LIMITS, attack, left, run, well
 
+from autograder.judging.frame import Lost
 from autograder.judging.processes import Pipes
-from autograder.judging.student import Lost, Student, StudentError
+from autograder.judging.student import Student, StudentError
 from autograder.sandbox.trying import why_not
 
 # ---------------------------------------------------------------- processes

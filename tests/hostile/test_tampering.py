@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from contained import attack, run, well
 
-from autograder.judging.student import Lost, Student, StudentError
+from autograder.judging.frame import Lost
+from autograder.judging.student import Student, StudentError
 
 # Each ends the conversation when the cell is run or, at the latest, with the next call.
 ENDS = {

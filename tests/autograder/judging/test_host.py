@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from autograder.judging.frame import Lost
 from autograder.judging.host import WarmHost
-from autograder.judging.student import Lost, Student
+from autograder.judging.student import Student
 from course_utils.errors import CourseError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks of torch on Linux only")

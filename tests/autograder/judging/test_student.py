@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from autograder.judging.frame import Lost
 from autograder.judging.plms import small_plm
 from autograder.judging.processes import ProcessConnection
-from autograder.judging.student import Lost, Student, StudentError
+from autograder.judging.student import Student, StudentError
 from autograder.judging.wire import Remote
 
 WORK = """

@@ -11,15 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.judging.wire import (
-    HEAD,
-    MOST_PAGE,
-    Remote,
-    WireError,
-    decode,
-    encode,
-    lengths,
-)
+from autograder.judging.frame import HEAD, MOST_PAGE, WireError, lengths
+from autograder.judging.wire import Remote, decode, encode
 
 
 def back(value, **options):

@@ -9,7 +9,8 @@ import textwrap
 import psutil
 import pytest
 
-from autograder.judging.student import Lost, Student
+from autograder.judging.frame import Lost
+from autograder.judging.student import Student
 from autograder.sandbox import engine
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.opening import open_sandbox
