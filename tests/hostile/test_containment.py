@@ -161,7 +161,7 @@ def test_hidden_checks_are_not_in_the_memory_it_inherits(sandbox):
         "print(sum(type(o).__name__ in ('Check', 'Checks', 'Judgement', 'Draw')\n"
         "          for o in gc.get_objects() if 'autograder' in str(type(o).__module__)))\n",
     )
-    modules = [f"autograder.judging{end}" for end in ("", ".worker", ".plms", ".wire")]
+    modules = [f"autograder.judging{end}" for end in ("", ".worker", ".plms", ".wire", ".frame")]
     first, second, third = after.said.splitlines()
     assert (first, third) == ("[]", "0")
     assert set(eval(second)) == set(modules)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
+from pathlib import Path
 
 import psutil
 import pytest
 
 from autograder.judging.frame import Lost
 from autograder.judging.student import Student
-from autograder.sandbox import engine
+from autograder.sandbox import enclosure, engine
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.opening import open_sandbox
 from course_utils.errors import CourseError
@@ -113,3 +114,15 @@ def test_a_missing_engine_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CourseError, match="podman is not installed"):
         open_sandbox("podman")
+
+
+def test_the_image_holds_of_ours_what_a_worker_needs():
+    """The files that bubblewrap binds, but for those of the sandbox itself."""
+    text = Path(engine.__file__).with_name("Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    copied = {
+        name
+        for line in text.splitlines()
+        if line.startswith("COPY autograder/")
+        for name in line.split()[1:-1]
+    }
+    assert copied == {name for name in enclosure.OURS if "/sandbox/" not in name}

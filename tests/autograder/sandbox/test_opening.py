@@ -120,11 +120,12 @@ def test_nothing_of_ours_is_bound_but_what_a_worker_needs():
     seen = bound(enclosure.command((), "-V"), "--ro-bind")
     package = Path(enclosure.autograder.__file__).parent
     ours = {str(Path(p).relative_to(package)) for p in seen if Path(p).is_relative_to(package)}
-    judging = {f"judging/{name}.py" for name in ("__init__", "worker", "wire", "plms")}
-    assert {name for name in ours if not name.startswith("sandbox/")} == judging | {"__init__.py"}
+    judging = {f"judging/{name}.py" for name in ("__init__", "worker", "wire", "frame", "plms")}
+    others = {"__init__.py", "strict.py"}
+    assert {name for name in ours if not name.startswith("sandbox/")} == judging | others
     assert "/" not in seen
     assert not any(
-        place.rstrip("/") in ("/home", "/root", "/work", "/etc", "/var") for place in seen
+        place.rstrip("/") in ("/home", "/root", "/srv", "/etc", "/var") for place in seen
     )
 
 
