@@ -27,7 +27,7 @@ WORKERS ?= auto
 NOTEBOOKS ?= small
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo lab test lint bubblewrap notebooks colab clean setup FORCE
+.PHONY: help demo lab test lint tools notebooks colab clean setup FORCE
 help:
 	@sed -n '/^# Written/q; s/^# \{0,1\}//p' Makefile
 
@@ -68,6 +68,7 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)
 
 demo: $(STAMP)
+	@$(MAKE) --no-print-directory tools WANTED=bwrap:bubblewrap
 	@$(BIN)/course demo
 
 lab: $(STAMP)
@@ -77,22 +78,28 @@ lint: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-# Tests of the sandbox are skipped where there is none; as root, as in CI's containers, we can help it.
-bubblewrap:
-	@if [ "$$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then \
+# What the tests of grading use besides Python, and are skipped without: a sandbox for student code, a
+# browser, a database server. As root, as in CI's containers, they are installed; elsewhere named.
+TOOLS := bwrap:bubblewrap chromium:chromium pg_ctl:postgresql
+tools:
+	@missing=; for pair in $(if $(WANTED),$(WANTED),$(TOOLS)); do \
+	  command -v "$${pair%%:*}" >/dev/null || ls /usr/lib/postgresql/*/bin/"$${pair%%:*}" \
+	    >/dev/null 2>&1 || missing="$$missing $${pair#*:}"; \
+	done; \
+	if [ "$$(uname)" = Linux ] && [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing bubblewrap, the sandbox for student code."; \
-	    apt-get install -qq -y bubblewrap >/dev/null \
-	      || { apt-get update -qq && apt-get install -qq -y bubblewrap >/dev/null; } \
-	      || echo "bubblewrap can't be installed: tests of the sandbox will be skipped." >&2; \
+	    echo "Installing$$missing, which grading and its tests use."; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+	      --no-install-recommends $$missing; } >/dev/null 2>&1 \
+	      || echo "Not installed:$$missing; what needs them is skipped." >&2; \
 	  else \
-	    echo "No bubblewrap: tests of the sandbox will be skipped." \
-	      "On Debian or Ubuntu: sudo apt install bubblewrap" >&2; \
+	    echo "Not here:$$missing; what needs them is skipped." \
+	      "On Debian or Ubuntu: sudo apt install$$missing" >&2; \
 	  fi; \
 	fi
 
 # One thread per worker: the models are small, and threads that share cores slow each other down.
-test: lint bubblewrap
+test: lint tools
 	@OMP_NUM_THREADS=1 COURSE_NOTEBOOKS=$(NOTEBOOKS) \
 	  $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist load --maxschedchunk 1
 
