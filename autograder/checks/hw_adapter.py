@@ -115,7 +115,7 @@ class Pair:
 
 def pair(student: Student, draw: Draw, family: str = "bert", **sizes: int) -> Pair:
     sizes = {
-        "num_hidden_layers": draw.between(1, 3),
+        "num_hidden_layers": draw.between(2, 3),  # a mistake may show in the second
         "hidden_size": 4 * draw.between(2, 4),
         "intermediate_size": 2 * draw.between(7, 11),
     } | sizes
@@ -291,14 +291,14 @@ def _adapters_start(student: Student, draw: Draw) -> None:
 
 @check("puts Houlsby's behind both sub-layers, in order", points=3, exercise="add-adapters")
 def _houlsby(student: Student, draw: Draw) -> None:
-    both = classifier(student, draw, num_hidden_layers=draw.between(2, 3))
+    both = classifier(student, draw)
     adapted(both, "houlsby", draw.between(1, 4))
     both.expect_same("add_adapters, houlsby: the logits with adapters of other values")
 
 
 @check("puts Pfeiffer's behind the FFN, reading the normed sum", points=3, exercise="add-adapters")
 def _pfeiffer(student: Student, draw: Draw) -> None:
-    both = classifier(student, draw, num_hidden_layers=draw.between(2, 3))
+    both = classifier(student, draw)
     adapted(both, "pfeiffer", draw.between(1, 4))
     both.expect_same("add_adapters, pfeiffer: the logits with adapters of other values")
 
@@ -413,7 +413,7 @@ def shifted(both: Pair) -> list[tuple[Remote, nn.Module]]:
        exercise="add-adapter-bias")  # fmt: skip
 def _bias_place(student: Student, draw: Draw) -> None:
     for family in ("bert", "roberta"):
-        both = classifier(student, draw, family, num_hidden_layers=2)
+        both = classifier(student, draw, family)
         shifted(both)
         both.expect_same(f"add_adapter_bias, {family}: the logits with shifts of other values")
 
@@ -516,9 +516,14 @@ class Low:
 
 
 def low(
-    student: Student, draw: Draw, *, bias: bool = True, dtype: torch.dtype = torch.float32
+    student: Student,
+    draw: Draw,
+    *,
+    rank: int = 2,
+    bias: bool = True,
+    dtype: torch.dtype = torch.float32,
 ) -> Low:
-    rows, columns, rank = draw.between(3, 8), draw.between(3, 8), draw.between(1, 3)
+    rows, columns = draw.between(3, 8), draw.between(3, 8)
     alpha = draw.random.choice([1, 5, 8, 16, 0.5])
     weight = draw.normal(rows, columns, dtype=dtype)
     b = draw.normal(rows, dtype=dtype) if bias else None
@@ -547,8 +552,8 @@ def _lora_start(student: Student, draw: Draw) -> None:
 
 @check("adds (α / r) B A x", points=3, exercise="lora-linear")
 def _lora_values(student: Student, draw: Draw) -> None:
-    for _ in range(4):
-        made = low(student, draw)
+    for rank in (1, 2, 3):
+        made = low(student, draw, rank=rank)
         x = draw.normal(2, 3, made.weight.shape[1])
         expect_tensor("LoRALinear", made.theirs(x), made.ours(x), NEAR)
 
@@ -649,7 +654,7 @@ def _add_lora_start(student: Student, draw: Draw) -> None:
 
 @check("changes query and value of each layer, in order", points=3, exercise="add-lora")
 def _add_lora(student: Student, draw: Draw) -> None:
-    both = classifier(student, draw, num_hidden_layers=2)
+    both = classifier(student, draw)
     lowered(both)
     both.expect_same("add_lora: the logits with A and B of other values")
 
@@ -707,7 +712,7 @@ def _hunt_trained(student: Student, draw: Draw) -> None:
 @check("gives the biases that the docstring says, and no others", points=4, exercise="hunt-biases")
 def _hunt_biases(student: Student, draw: Draw) -> None:
     for family in ("bert", "roberta-classifier"):
-        both = pair(student, draw, family, num_hidden_layers=draw.between(2, 3))
+        both = pair(student, draw, family)
         got = student.call("ffn_biases", both.there)
         wanted = {id(layer.output.dense.bias) for layer in layers(both.here)}
         right = {n: p.detach() for n, p in both.here.named_parameters() if id(p) in wanted}
