@@ -630,7 +630,8 @@ class JudgedLow(nn.Module):
 def lowered(both: Pair) -> list[tuple[Remote, nn.Module]]:
     """LoRA with the same drawn values in both models."""
     freeze(both.here)
-    draw, d, rank, alpha = both.draw, both.width, both.draw.between(1, 3), both.draw.between(1, 4)
+    draw, d, rank = both.draw, both.width, both.draw.between(1, 2)
+    alpha = draw.random.choice([3, 5, 7])  # no small multiple of a rank
     found = both.student.call("add_lora", both.there, rank, alpha)
     maps = [linear for layer in layers(both.here)
             for linear in (layer.attention.self.query, layer.attention.self.value)]  # fmt: skip
@@ -742,7 +743,7 @@ def _hunt_place(student: Student, draw: Draw) -> None:
 
 @check("drops by chance in training, and only there", points=4, exercise="hunt-dropout")
 def _hunt_dropout(student: Student, draw: Draw) -> None:
-    width, p = draw.between(2, 5), draw.random.choice([0.3, 0.5, 0.6])
+    width, p = draw.between(2, 5), draw.random.choice([0.25, 0.3, 0.6, 0.7])
     adapter = student.make("DropoutAdapter", width, 1, p)
     values = adapter_values(draw, width, 1)
     values["down.bias"] += 2  # an inner unit that has something to drop
@@ -805,16 +806,16 @@ class Mixed:
         both = zip(self.values["W1"], self.values["b1"], strict=True)
         return torch.stack([passed(self.values, self.x, W1, b1) for W1, b1 in both])
 
-    def ask(self, training: bool) -> Any:
-        self.student.train(self.mixture, training)
+    def ask(self) -> Any:
         return self.student.method(self.mixture, "__call__", self.x)
 
 
-def mixed(student: Student, draw: Draw) -> Mixed:
+def mixed(student: Student, draw: Draw, *, training: bool) -> Mixed:
     width, size, experts = draw.between(3, 6), draw.between(2, 4), draw.between(2, 4)
     values = mixture_values(draw, width, size, experts)
     mixture = student.make("AdaMixAdapter", width, size, experts)
     student.put(mixture, values)
+    student.train(mixture, training)
     return Mixed(student, mixture, values, draw.normal(3, 4, width))
 
 
@@ -836,20 +837,20 @@ def _mixture_start(student: Student, draw: Draw) -> None:
 
 @check("in evaluation, computes with the averaged weights", points=3, exercise="bonus-adamix")
 def _mixture_averages(student: Student, draw: Draw) -> None:
-    one = mixed(student, draw)
+    one = mixed(student, draw, training=False)
     right = passed(one.values, one.x, one.values["W1"].mean(0), one.values["b1"].mean(0))
     for _ in range(2):
-        expect_tensor("AdaMixAdapter in evaluation mode", one.ask(training=False), right, NEAR)
+        expect_tensor("AdaMixAdapter in evaluation mode", one.ask(), right, NEAR)
 
 
 @check("in training, one expert serves the batch, each as likely", points=2,
        exercise="bonus-adamix")  # fmt: skip
 def _mixture_draws(student: Student, draw: Draw) -> None:
-    one = mixed(student, draw)
+    one = mixed(student, draw, training=True)
     known, turns = one.outputs(), 100
     drawn = []
     for _ in range(turns):
-        got = one.ask(training=True)
+        got = one.ask()
         expect(type(got) is torch.Tensor, "AdaMixAdapter in training mode: expected a tensor.")
         fits = [n for n, out in enumerate(known) if near(got, out)]
         expect(bool(fits), "AdaMixAdapter in training mode: this is no single expert's output.")
@@ -861,8 +862,7 @@ def _mixture_draws(student: Student, draw: Draw) -> None:
 
 @check("a step trains the drawn expert and the shared half", points=1, exercise="bonus-adamix")
 def _mixture_learns(student: Student, draw: Draw) -> None:
-    one = mixed(student, draw)
-    student.train(one.mixture, True)
+    one = mixed(student, draw, training=True)
     student.learn(one.mixture, [one.x], draw.normal(*one.x.shape), rate=STEP)
     after = {name: value for name, (value, _) in student.parameters(one.mixture).items()}
     for name in ("W1", "b1"):

@@ -100,9 +100,7 @@ def sample_class_graded(homework: str, workers: Workers) -> Callable[[Path], Non
 @pytest.fixture(scope="session")
 def hw_prompt_class(tmp_path_factory, workers) -> Path:
     """A course folder in which the sample class, the instructor and a stub are graded."""
-    return made_once(
-        tmp_path_factory, "hw-prompt-class", sample_class_graded("hw_prompt", workers)
-    )
+    return made_once(tmp_path_factory, "hw-prompt-class", sample_class_graded("hw_prompt", workers))
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ RUNS = 16
 WRITTEN = 10  # points that only a person gives
 ON_TOP = 10  # of the bonus
 MOST = 100
+WORDS = ("merging", "falling-loss", "verdict")
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_student_gets_what_is_said(course, student):
     earned = sum(expected.values()) + student.results
     assert result.earned == earned
     assert result.score == pytest.approx(earned * (1 - student.penalty_percent / 100))
-    assert result.needs_person, "nobody has read the written answers"
+    assert result.needs_person == any(name in student.answers for name in WORDS)
     with course.gradebook() as gradebook:
         found = gradebook.find_submission("hw_adapter", student.name)
         assert (found.score, found.max_score) == (earned, MOST)
@@ -84,7 +85,7 @@ def test_bonus_is_extra_credit_and_goes_above_the_maximum(course):
         assert grades["bonus-adamix-check"].extra_credit == ON_TOP
         assert grades["bonus-adamix-check"].auto_score == 0
         assert notebook.score == MOST - WRITTEN + ON_TOP
-        for name in ("merging", "falling-loss", "verdict"):
+        for name in WORDS:
             assert grades[name].needs_manual_grade
         (without,) = gradebook.find_submission("hw_adapter", "sami").notebooks
         assert without.score == MOST - WRITTEN - RUNS
@@ -116,8 +117,9 @@ def test_class_covers_what_happens_to_a_ta():
 
 
 def test_each_check_is_failed_by_somebody_who_has_part_of_its_exercise_right():
+    changed = "add-lora: leaves the model's answers as they were"  # who changes them has nothing
     several = {c.exercise for c in CHECKS if not c.exercise.startswith("hunt-")}
-    found = set()
+    found = {changed}
     for student in (s for s in STUDENTS if s.handed_in):
         earned = student.expected(CHECKS)
         part = {name.split(": ")[0] for name, points in earned.items() if points}
