@@ -96,8 +96,10 @@ class Pair:
     def expect_same(self, what: str) -> None:
         expect_tensor(what, self.theirs(), self.ours(), NEAR)
 
-    def learn(self, optimizer: Remote | None = None) -> None:
-        """One step of training of both."""
+    def learn(self, what: str = "", optimizer: Remote | None = None) -> None:
+        """One step of training of both; of answers that differ before it, that is what is said."""
+        if what:
+            self.expect_same(f"{what}: the logits before a step of training")
         weights = self.draw.normal(*self.ours().shape)
         self.student.learn(self.there, [], weights, take="logits", rate=STEP, optimizer=optimizer,
                            **self._inputs())  # fmt: skip
@@ -316,7 +318,7 @@ def _adapters_learn(student: Student, draw: Draw) -> None:
     for place in ("houlsby", "pfeiffer"):
         both = classifier(student, draw)
         modules = adapted(both, place, 3)
-        both.learn()
+        both.learn(f"add_adapters, {place}")
         expect_learnt(both, f"add_adapters, {place}", modules)
 
 
@@ -422,7 +424,7 @@ def _bias_place(student: Student, draw: Draw) -> None:
 def _bias_learns(student: Student, draw: Draw) -> None:
     both = classifier(student, draw)
     modules = shifted(both)
-    both.learn()
+    both.learn("add_adapter_bias")
     expect_learnt(both, "add_adapter_bias", modules)
 
 
@@ -671,7 +673,7 @@ def _add_lora_roberta(student: Student, draw: Draw) -> None:
 def _add_lora_learns(student: Student, draw: Draw) -> None:
     both = classifier(student, draw)
     modules = lowered(both)
-    both.learn()
+    both.learn("add_lora")
     expect_learnt(both, "add_lora", modules)
 
 
@@ -698,7 +700,7 @@ def _hunt_trained(student: Student, draw: Draw) -> None:
         both = classifier(student, draw, family)
         modules = library_adapters(both, student.call("put_adapters", both.there, 2))
         names = student.call("choose_trained", both.there)
-        both.learn()
+        both.learn("choose_trained")
         expect_learnt(both, "choose_trained", modules)
         named = type(names) is list and all(type(name) is str for name in names)
         expect(named, "choose_trained: expected a list of names.")
@@ -778,7 +780,7 @@ def _hunt_training(student: Student, draw: Draw) -> None:
         expect(type(made) is tuple and len(made) == 2, "start_training: expected two things.")
         expect(isinstance(made[0], Remote), "start_training: the first should be an optimizer.")
         modules = library_adapters(both, made[1])
-        both.learn(made[0])
+        both.learn("start_training", made[0])
         expect_learnt(both, "start_training", modules)
 
 
