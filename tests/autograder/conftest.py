@@ -82,20 +82,33 @@ def tiny_class(tmp_path_factory, workers) -> Path:
     return made_once(tmp_path_factory, "tiny-class", make)
 
 
-@pytest.fixture(scope="session")
-def hw_prompt_class(tmp_path_factory, workers) -> Path:
-    """A course folder in which the sample class, the instructor and a stub are graded."""
+def sample_class_graded(homework: str, workers: Workers) -> Callable[[Path], None]:
+    """What grades a homework's sample class, its instructor and a stub in a course folder."""
 
     def make(root: Path) -> None:
-        stub = release("hw_prompt", root / "course")
-        folder = build_sample_class("hw_prompt", root / "course")
-        source = open_course(root / "course").step("source", "hw_prompt") / stub.name
+        stub = release(homework, root / "course")
+        folder = build_sample_class(homework, root / "course")
+        source = open_course(root / "course").step("source", homework) / stub.name
         for student, notebook in (("the-instructor", source), ("the-stub", stub)):
             (folder / student).mkdir()
             (folder / student / stub.name).write_bytes(notebook.read_bytes())
-        grade_class("hw_prompt", root / "course", folder, roster=sample_roster(), workers=workers)
+        grade_class(homework, root / "course", folder, roster=sample_roster(), workers=workers)
 
-    return made_once(tmp_path_factory, "hw-prompt-class", make)
+    return make
+
+
+@pytest.fixture(scope="session")
+def hw_prompt_class(tmp_path_factory, workers) -> Path:
+    """A course folder in which the sample class, the instructor and a stub are graded."""
+    return made_once(tmp_path_factory, "hw-prompt-class", sample_class_graded("hw_prompt", workers))
+
+
+@pytest.fixture(scope="session")
+def hw_adapter_class(tmp_path_factory, workers) -> Path:
+    """The same for HW-Adapter."""
+    return made_once(
+        tmp_path_factory, "hw-adapter-class", sample_class_graded("hw_adapter", workers)
+    )
 
 
 @pytest.fixture(scope="module")
