@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from autograder.course_folder import CourseFolder, open_course, why_nbgrader_failed
-from autograder.results import STATUSES, Check, Result, load_results
+from autograder.results import BONUS, STATUSES, Check, Result, load_results
 from course_utils.errors import CourseError
 
 #: the look of every page written here, inside the page: it is sent to students as one file
 PAGE_STYLE = (
     "<meta charset='utf-8'><meta name='viewport' content='width=device-width'><style>"
     "body{font:16px/1.5 sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;text-align:left;"
+    "table{border-collapse:collapse;width:100%;table-layout:fixed}th.n{width:4rem}td,th{padding:.3rem .6rem;text-align:left;"
     "border-bottom:1px solid #ccc;vertical-align:top}td.n,th.n{text-align:right}"
     "caption{text-align:left;font-weight:bold;padding:.6rem 0}</style>"
 )
@@ -75,6 +75,14 @@ def summary_page(result: Result, notebook_page: str | None = None) -> str:
         f"<p><b>{result.score:g} of {result.max_score:g} points.</b> "
         f"Status: {result.status} ({STATUSES[result.status]}).</p>",
     ]
+    bonus = sum(c.points for c in result.checks if c.exercise.startswith(BONUS))
+    if bonus:
+        parts.append(f"<p>{bonus:g} of them are a bonus, which may lead above the maximum.</p>")
+    if result.needs_person:
+        parts.append(
+            "<p>A person has still to look at this: written answers, or what could not be judged "
+            "with certainty. Points may be added.</p>"
+        )
     if result.reason:
         parts.append(f"<p>{html.escape(result.reason)}</p>")
     if result.notes:

@@ -31,13 +31,11 @@ from autograder.judging.judge import Checks
 from autograder.nbgrader_config import TRAINING_TAG
 from autograder.paired import assignments_folder, source_folder
 from autograder.policy import Policy, read_policy
+from autograder.results import BONUS, CHECK, RESULTS
 from autograder.sandbox.limits import Limits
 from course_utils import __version__
 from course_utils.errors import CourseError
 
-CHECK = "-check"
-RESULTS = "results"  #: the exercise whose points come from runs
-BONUS = "bonus-"  #: exercises whose points come on top
 JUDGES = ("judge", "student", "worker", "plms")  #: modules that decide what a check sees
 OWN_CHECKS = "checks"  #: folder of an instructor's own checks
 

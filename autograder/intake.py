@@ -29,6 +29,7 @@ MOST_CELLS = 2_000
 MOST_FILES = 2_000
 LEAST_LIKENESS = 0.4
 MOST_COMPARED = 5_000  # characters
+_NAMED = re.compile(r"\s*(?:# id:\s*(?P<code>\S+)|<!-- id:\s*(?P<text>\S+) -->)")
 _DEFINES = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 GUESSED = "taken for"  #: in a note about a repair that is likely, not certain
 
@@ -275,6 +276,7 @@ def _restore_metadata(
         for name, cell in known.items()
         if cell.metadata["nbgrader"].get("locked")
     }
+    found: dict[str, list[str]] = {"first line": [], "text": []}
     for cell in notebook.cells:
         grade_id = _id(cell)
         if grade_id in known:
@@ -286,8 +288,12 @@ def _restore_metadata(
         if named in known and named not in present:
             cell.metadata["nbgrader"] = known[named].metadata["nbgrader"].copy()
             present[named] = cell
-            how = "first line" if named == by_line else "text"
-            notes.append(f"cell {named!r} had lost its metadata; known by its {how}")
+            found["first line" if named == by_line else "text"].append(named)
+    for how, names in found.items():
+        if len(names) == 1:
+            notes.append(f"cell {names[0]!r} had lost its metadata; known by its {how}")
+        elif names:
+            notes.append(f"{len(names)} cells had lost their metadata; known by their {how}")
 
 
 def _find_lost_answers(
@@ -375,8 +381,9 @@ def _id(cell: NotebookNode) -> str | None:
 
 
 def _id_in_source(cell: NotebookNode) -> str | None:
-    first = cell.source.lstrip().split("\n", 1)[0]
-    return first.removeprefix("# id:").strip() if first.startswith("# id:") else None
+    """The name in a cell's first line: `# id: NAME` in code, `<!-- id: NAME -->` in text."""
+    match = _NAMED.match(cell.source)
+    return match["code"] or match["text"] if match else None
 
 
 def _by_id(notebook: NotebookNode, wanted) -> dict[str, NotebookNode]:

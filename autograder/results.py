@@ -14,6 +14,10 @@ from pathlib import Path
 
 from autograder.course_folder import CourseFolder
 
+CHECK = "-check"  #: exercise X has its points in the cell X-check
+RESULTS = "results"  #: the exercise whose points come from runs
+BONUS = "bonus-"  #: exercises whose points come on top
+
 #: status -> what it means, for the report and for `course grade --help`
 STATUSES = {
     "graded": "ran to the end; the score stands",

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from autograder.evidence.packed import Packed, PackedRun
 from autograder.evidence.recompute import Evidence, check_method, judge_run, read_record
 from autograder.evidence.replay import FrozenPlm
-from autograder.homework import RESULTS, Homework
-from autograder.results import Check
+from autograder.homework import Homework
+from autograder.results import RESULTS, Check
 from autograder.verdict import Runs
 from course_utils.errors import CourseError
 from course_utils.submit import asked_by

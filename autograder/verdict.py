@@ -16,11 +16,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader import utils
 
-from autograder.homework import BONUS, CHECK, RESULTS, Homework, cells_to_run, digest
+from autograder.homework import Homework, cells_to_run, digest
 from autograder.judging.judge import Judgement, judge
 from autograder.judging.student import Ran, Student
-from autograder.results import Check, Result
+from autograder.results import BONUS, CHECK, RESULTS, Check, Result
 
+UNWRITTEN = "NotImplementedError"  #: what an answer raises that has not been written
 SECONDS = 600.0  # for a whole submission
 MOST_TEXT = 2_000  # characters of a message or of what a cell printed, in the result
 
@@ -144,6 +145,9 @@ def _status(judgement: Judgement, notebook: NotebookNode) -> tuple[str, str]:
             return "infra_error", clean(f"{ran.name}: {_in_a_line(ran)}")
     if judgement.status == "graded":
         return "graded", ""
+    for ran in judgement.cells if judgement.status == "student_error" else ():
+        if ran.kind not in ("", UNWRITTEN) and ran.name in known:
+            return judgement.status, clean(f"{ran.name}: {_in_a_line(ran)}")
     those = [o for o in judgement.outcomes if o.status == judgement.status]
     exercises = ", ".join(dict.fromkeys(o.check.exercise for o in those))
     if judgement.reason or not those:

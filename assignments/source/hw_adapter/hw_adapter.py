@@ -1080,6 +1080,7 @@ check_tensor("consistency of equal answers", same.detach(), torch.tensor(0.0))
 # would rather *not* merge, although you could.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "merging", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# <!-- id: merging -->
 # ### BEGIN SOLUTION
 # **Rubric.** 1 point: the adapter's nonlinearity stands between W1 and W2, so Δh is not linear in x and no single
 # matrix W + ΔW gives it. 1 point: LoRA's change is a matrix, (α/r)BA, of W's shape. 1 point: a situation, such as
@@ -1099,6 +1100,7 @@ check_tensor("consistency of equal answers", same.detach(), torch.tensor(0.0))
 # and which one-line test would have shown the mistake?
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "falling-loss", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+# <!-- id: falling-loss -->
 # ### BEGIN SOLUTION
 # **Rubric.** 1 point: names a mistake that fits (4a: the head is frozen; 4e: the optimizer does not know the
 # adapters; 4c and 4d also learn). 2 points: what does learn in its place (1), and a test that fails on the mistake
@@ -1118,6 +1120,7 @@ check_tensor("consistency of equal answers", same.detach(), torch.tensor(0.0))
 # they train to what they score and to how long they take. What would you run next?
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "verdict", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
+# <!-- id: verdict -->
 # ### BEGIN SOLUTION
 # **Rubric.** 1 point: numbers of the student's own runs, with n or intervals and the majority class. 1 point: a
 # difference is judged against its noise (overlapping intervals, seeds, a paired test), not by the larger number.

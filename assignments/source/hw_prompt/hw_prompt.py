@@ -1202,6 +1202,7 @@ except CourseError as reason:
 # ★★☆ · 15 minutes · 4 points
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-depth", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
+# <!-- id: written-depth -->
 # ### BEGIN SOLUTION
 # A soft prompt: $20 \cdot 1024 = 20{,}480$. A prefix: $2 \cdot 24 \cdot 20 \cdot 1024 = 983{,}040$, 48 times as many. A
 # soft prompt with as many would have 960 vectors. Still it would speak to the first layer only: what the
@@ -1226,6 +1227,7 @@ except CourseError as reason:
 # ★★☆ · 15 minutes · 4 points
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-zeros", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
+# <!-- id: written-zeros -->
 # ### BEGIN SOLUTION
 # If scores are near 0, a text of $T$ tokens keeps $T/(P+T)$: with $P = 20$ the short one a fifth, the long one 83 %.
 # So every layer's output on the short text shrinks to a fifth before the residual is added, and the positions
@@ -1250,6 +1252,7 @@ except CourseError as reason:
 # ★★☆ · 15 minutes · 4 points
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-above", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
+# <!-- id: written-above -->
 # ### BEGIN SOLUTION
 # First, noise of the data: 3 points are 3 examples of 100, and the 95 % interval of an accuracy of 77 on 100
 # examples is about ±8; the exact binomial test gives p of about 0.55. Second, selection: the best of 12
@@ -1271,6 +1274,7 @@ except CourseError as reason:
 # ★★☆ · 15 minutes · 4 points
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-runs", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
+# <!-- id: written-runs -->
 # ### BEGIN SOLUTION
 # (Of the pocket runs above.) NER goes from an F1 of 0 to about 75 in four epochs of 300 examples: which word is a
 # name is in the PLM's states already, and a linear head with a prefix can read it. COPA comes to 69 % where the
