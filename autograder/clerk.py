@@ -17,6 +17,7 @@ from autograder.homework import Homework, digest
 from autograder.intake import Intake, take_in
 from autograder.late import group_of
 from autograder.results import Result, load_result, save_result
+from autograder.verdict import MOST_TEXT, clean
 from course_utils.errors import CourseError
 
 
@@ -40,9 +41,7 @@ class Clerk:
         """(what is known of it unjudged, what is to be judged: None where nothing is)."""
         folder = self.handed_in.get(student, self._place(student))
         taken = take_in(folder, self.job.notebook_name, self.job.source)
-        said = folder / NOTES
-        if said.is_file():
-            taken = replace(taken, notes=(*taken.notes, *said.read_text("utf-8").splitlines()))
+        taken = replace(taken, notes=(*taken.notes, *_said(folder / NOTES)))
         if self.roster and student not in self.roster:
             taken = replace(taken, notes=(*taken.notes, "not on the roster"))
         if taken.notebook is None:
@@ -149,6 +148,14 @@ class Clerk:
 
 def _with_penalty(notes: tuple[str, ...], penalty: float) -> tuple[str, ...]:
     return (*notes, f"late: {penalty:g} points less") if penalty else notes
+
+
+def _said(path: Path) -> list[str]:
+    """The notes that `collect` left; a student may have handed in a file of that name."""
+    if not path.is_file() or path.is_symlink():
+        return []
+    with path.open("rb") as file:
+        return clean(file.read(MOST_TEXT).decode("utf-8", "replace")).splitlines()
 
 
 def _write(path: Path, text: str) -> None:
