@@ -186,19 +186,16 @@ def _set(made: dict, name: str, **values: Any) -> None:
 STOCK = {
     "stock-gradebook": Attack(
         "stock", "student_error", 0,
-        first="import glob, sqlite3\n"
-        "for path in [PATH_OF_GRADEBOOK, *glob.glob('/**/gradebook.db', recursive=True)]:\n"
-        "    try:\n"
-        "        db = sqlite3.connect(path)\n"
-        "        db.execute('update grade set manual_score = 198'); db.commit()\n"
-        "    except Exception: pass\n",
+        first="import sqlite3\n"
+        "db = sqlite3.connect(PATH_OF_GRADEBOOK)\n"
+        "db.execute('update grade set manual_score = 198'); db.commit()\n",
     ),
     "stock-reads-hidden-tests": Attack(
         "stock", "student_error", OTHERS,
         scale("import os\nfound = In[-1] + str(os.listdir('.'))\nreturn found"),
     ),
     "stock-asserts-off": Attack(
-        "stock", "graded", 0, scale("return None") | {"gate": "Gate = dict", "count": "count = id"},
+        "stock", "student_error", 0, scale("return None") | {"gate": "Gate = dict", "count": "count = id"},
         first="import ast, builtins\n"
         "class Off(ast.NodeTransformer):\n"
         "    def visit_Assert(self, node): return ast.Pass()\n"
@@ -246,7 +243,7 @@ SHOWS = OTHERS + 1
 
 FORGING = {
     "equal-to-all": Attack(
-        "forging", "graded", 0,
+        "forging", "student_error", 0,
         {"scale": EQUAL + "scale = Yes()", "gate": EQUAL + "Gate = lambda size: Yes()",
          "count": EQUAL + "count = Yes()"},
     ),
@@ -289,14 +286,14 @@ FORGING = {
         "Worker.op_call = lambda self, name, args, kwargs: (\n"
         f"    {GUESS} if name == 'scale' else real(self, name, args, kwargs))\n",
     ),
-    "an-encoder-that-guesses": Attack(
-        "forging", ("graded", "crashed", "student_error"), SHOWS, scale(f"return {GUESS}"),
+    "limits-lifted": Attack(
+        "forging", "graded", SHOWS, scale(f"return {GUESS}"),
         last="import autograder.judging.wire as wire\n"
         "wire.CHECK_TOLERANCE = 9e9\nwire.MOST_PAGE = 10 ** 12\n",
     ),
     "a-check-result-for-a-value": Attack(
-        "forging", "student_error", OTHERS,
-        scale("return {'earned': 3.0, 'points': 3, 'status': 'graded', 'turn': 5, 'value': {1}}"),
+        "forging", "graded", OTHERS,
+        scale("return {'earned': 3.0, 'points': 3, 'status': 'graded', 'turn': 5, 'value': x}"),
     ),
     "answers-of-its-own": Attack(
         "forging", "crashed", OTHERS,
@@ -305,7 +302,7 @@ FORGING = {
               f"    os.write(4, encode(dict(turn=turn, value={GUESS}, said='')))\nreturn x"),
     ),
     "an-answer-to-come": Attack(
-        "forging", "crashed", (OTHERS),
+        "forging", "crashed", OTHERS,
         scale("import os, sys\nfrom autograder.judging.wire import encode\n"
               "f = sys._getframe()\n"
               "while 'request' not in f.f_locals: f = f.f_back\n"
@@ -350,7 +347,7 @@ FORGING = {
         "torch.optim.SGD.step = lambda self, *a: None\n",
     ),
     "parameters-made-up": Attack(
-        "forging", ("graded", "crashed"), 4,
+        "forging", "student_error", 4,
         HONEST | {"gate": GATE.replace("x * self.weight", "x * 2") + (
             "    def named_parameters(self, *a, **k): return iter([('weight', 1)])\n")},
     ),
@@ -379,7 +376,7 @@ FORGING = {
         last="print('7.0')\ndisplay(7.0)\n7.0",
     ),
     "points-as-a-value": Attack(
-        "forging", "graded", OTHERS, scale("return x") | {"scale": "scale = abs\n3.0\n"},
+        "forging", "graded", OTHERS, HONEST | {"scale": "scale = lambda x, factor: 3.0\n3.0\n"},
         first="import sys\nsys.displayhook = lambda v: print('3.0')\n",
     ),
     "100-points": Attack(
@@ -438,7 +435,8 @@ HIDDEN = {
         first="import gc, os, sys\n"
         "for o in gc.get_objects():\n"
         "    if isinstance(o, str) and 'hidden-in-the' + '-checks' in o: print(o)\n"
-        "for top, _, names in os.walk('/'):\n"
+        "for start in ('/tmp', '/var', '/home', '/root', '/srv', os.path.dirname(PATH_OF_GRADEBOOK)):\n"
+        "  for top, _, names in os.walk(start):\n"
         "    for name in names:\n"
         "        if name in ('forge.py', 'forge.ipynb', 'policy.toml') or 'seed' == name:\n"
         "            print('FOUND', top, name)\n",
@@ -544,7 +542,7 @@ ODD = {
         last=r"print('\x1b]0;title\x07\x1b[31mred\x00' + chr(0xDFFF))",
     ),
     "half-a-character-in-the-source": Attack(
-        "encoding", ("student_error", "crashed"), OTHERS, scale("return '\ud800'"),
+        "encoding", "graded", OTHERS, scale("return '\ud800'"),
     ),
     "zero-in-the-source": Attack("encoding", "student_error", OTHERS, scale("return '\0'")),
     "a-class-named-by-a-control": Attack(
