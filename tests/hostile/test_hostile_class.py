@@ -11,7 +11,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import sys
 import zipfile
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from autograder.course_folder import open_course
 from autograder.feedback import feedback
 from autograder.grade import grade_class
 from autograder.release import release
-from autograder.results import load_result, load_results
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.trying import why_not
 from autograder.workers import Workers
