@@ -195,7 +195,8 @@ STOCK = {
         scale("import os\nfound = In[-1] + str(os.listdir('.'))\nreturn found"),
     ),
     "stock-asserts-off": Attack(
-        "stock", "student_error", 0, scale("return None") | {"gate": "Gate = dict", "count": "count = id"},
+        "stock", "student_error", 0, scale("return None") | {"gate": "Gate = dict",
+                                                                 "count": "count = id"},
         first="import ast, builtins\n"
         "class Off(ast.NodeTransformer):\n"
         "    def visit_Assert(self, node): return ast.Pass()\n"
@@ -435,7 +436,7 @@ HIDDEN = {
         first="import gc, os, sys\n"
         "for o in gc.get_objects():\n"
         "    if isinstance(o, str) and 'hidden-in-the' + '-checks' in o: print(o)\n"
-        "for start in ('/tmp', '/var', '/home', '/root', '/srv', os.path.dirname(PATH_OF_GRADEBOOK)):\n"
+        "for start in ('/tmp', '/var', '/home', '/root', os.path.dirname(PATH_OF_GRADEBOOK)):\n"
         "  for top, _, names in os.walk(start):\n"
         "    for name in names:\n"
         "        if name in ('forge.py', 'forge.ipynb', 'policy.toml') or 'seed' == name:\n"
@@ -546,7 +547,8 @@ ODD = {
     ),
     "zero-in-the-source": Attack("encoding", "student_error", OTHERS, scale("return '\0'")),
     "a-class-named-by-a-control": Attack(
-        "encoding", "student_error", OTHERS, scale(r"return type('\x1b[31m\ud800' + '<b>', (), {})()"),
+        "encoding", "student_error", OTHERS,
+        scale(r"return type('\x1b[31m\ud800' + '<b>', (), {})()"),
     ),
     "markup": Attack("encoding", "student_error", OTHERS, scale("raise KeyError('[/red] $x^2$')")),
     "leaves-the-worker": Attack(

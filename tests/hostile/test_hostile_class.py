@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -51,16 +52,31 @@ def workers():
 
 
 @pytest.fixture(scope="module")
-def new_course(tmp_path_factory):
-    """new_course(name) -> a course folder in which "forge" is released."""
-    root = tmp_path_factory.mktemp("hostile")
+def new_course():
+    """new_course(name) -> a course folder in which "forge" is released.
+
+    Not in /tmp, of which every worker has its own, and open to all: only the sandbox guards it.
+    """
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield _courses(Path(folder))
+
+
+def _courses(root: Path):
+    root.chmod(0o777)
     place = root / "assignments" / "source" / "forge" / "forge.ipynb"
     place.parent.mkdir(parents=True)
     nbformat.write(hostile.notebook(), place)
     (root / "assignments" / "checks").mkdir()
     (root / "assignments" / "checks" / "forge.py").write_text(hostile.CHECKS, "utf-8")
     release("forge", root / "released", assignments_dir=root / "assignments", run=False)
-    return lambda name: shutil.copytree(root / "released", root / name)
+
+    def made(name: str) -> Path:
+        course = shutil.copytree(root / "released", root / name)
+        course.chmod(0o777)
+        (course / "gradebook.db").chmod(0o666)
+        return course
+
+    return made
 
 
 @pytest.fixture(scope="module")
