@@ -10,7 +10,7 @@ from autograder.homework import Homework
 from autograder.intake import Intake
 from autograder.results import Result
 from autograder.runs import RunJudge
-from autograder.verdict import SECONDS, judge_submission
+from autograder.verdict import SECONDS, clean, judge_submission
 from autograder.workers import Workers
 
 
@@ -67,10 +67,11 @@ class Bench:
 
 def unreadable(job: Homework, student: str, taken: Intake) -> Result:
     """The result of a submission without a notebook."""
+    notes = tuple(map(clean, taken.notes))
     if not taken.found:
-        return Result(student, job.name, "missing", notes=taken.notes)
+        return Result(student, job.name, "missing", notes=notes)
     return Result(
-        student, job.name, "student_error", reason=taken.reason, notes=taken.notes,
+        student, job.name, "student_error", reason=clean(taken.reason), notes=notes,
         needs_person=True,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+from nbgrader.utils import parse_utc
 
 from autograder.bench import unreadable
 from autograder.collect import NOTES, TIME
@@ -17,6 +18,7 @@ from autograder.homework import Homework, digest
 from autograder.intake import Intake, take_in
 from autograder.late import group_of
 from autograder.results import Result, load_result, save_result
+from autograder.verdict import MOST_TEXT, clean
 from course_utils.errors import CourseError
 
 
@@ -40,9 +42,10 @@ class Clerk:
         """(what is known of it unjudged, what is to be judged: None where nothing is)."""
         folder = self.handed_in.get(student, self._place(student))
         taken = take_in(folder, self.job.notebook_name, self.job.source)
-        said = folder / NOTES
-        if said.is_file():
-            taken = replace(taken, notes=(*taken.notes, *said.read_text("utf-8").splitlines()))
+        taken = replace(taken, notes=(*taken.notes, *_said(folder / NOTES)))
+        if not _is_time(folder / TIME):
+            note = f"{TIME} holds no time, so lateness is not known"
+            taken = replace(taken, notes=(*taken.notes, note), doubt=True)
         if self.roster and student not in self.roster:
             taken = replace(taken, notes=(*taken.notes, "not on the roster"))
         if taken.notebook is None:
@@ -72,6 +75,7 @@ class Clerk:
             if result.status == "infra_error":
                 recorded = replace(result, max_score=self._max_score())
             elif result.digest:
+                _check_name(result.student)
                 self._store(result.student, taken)
                 recorded = self._into_gradebook(result)
             else:
@@ -96,6 +100,11 @@ class Clerk:
         """Puts the repaired notebook, and zips, where nbgrader looks for them."""
         folder, target = self.handed_in[student], self._place(student)
         target.mkdir(parents=True, exist_ok=True)
+        for path in list(target.rglob("*")):  # nbgrader follows them, into the feedback at last
+            if path.is_symlink():
+                path.unlink()
+        if folder == target and not _is_time(target / TIME):
+            (target / TIME).rename(target / f"{TIME}.as-submitted")
         place = target / self.job.notebook_name
         if place.exists() and folder == target:
             original = place.with_suffix(".as-submitted")
@@ -107,7 +116,7 @@ class Clerk:
         for data in taken.zips:
             (target / f"{self.job.name}.zip").write_bytes(data)
         stamp = folder / TIME
-        if stamp.is_file() and not stamp.is_symlink():
+        if stamp.is_file() and not stamp.is_symlink() and _is_time(stamp):
             shutil.copyfile(stamp, target / stamp.name)
 
     def _into_gradebook(self, result: Result) -> Result:
@@ -149,6 +158,38 @@ class Clerk:
 
 def _with_penalty(notes: tuple[str, ...], penalty: float) -> tuple[str, ...]:
     return (*notes, f"late: {penalty:g} points less") if penalty else notes
+
+
+def _check_name(student: str) -> None:
+    """nbgrader looks for a student by a pattern, which must not be one for others, too.
+
+    Raises:
+        CourseError: a name that it can't find, or takes for several.
+    """
+    if any(mark in "*?[]" or not mark.isprintable() for mark in student):
+        raise CourseError(
+            f"nbgrader can't tell {student!r} from others. Name what this student handed in "
+            "without any of * ? [ ] and without control characters."
+        )
+
+
+def _is_time(path: Path) -> bool:
+    """Whether nbgrader can read the time of handing in; True where there is none to read."""
+    if not path.is_file() or path.is_symlink():
+        return True
+    try:
+        parse_utc(path.read_text("utf-8").strip())
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def _said(path: Path) -> list[str]:
+    """The notes that `collect` left; a student may have handed in a file of that name."""
+    if not path.is_file() or path.is_symlink():
+        return []
+    with path.open("rb") as file:
+        return clean(file.read(MOST_TEXT).decode("utf-8", "replace")).splitlines()
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,7 +15,8 @@ from course_utils.errors import CourseError
 PAGE_STYLE = (
     "<meta charset='utf-8'><meta name='viewport' content='width=device-width'><style>"
     "body{font:16px/1.5 sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;width:100%;table-layout:fixed}th.n{width:4rem}td,th{padding:.3rem .6rem;text-align:left;"
+    "table{border-collapse:collapse;width:100%;table-layout:fixed}"
+    "th.n{width:4rem}td,th{padding:.3rem .6rem;text-align:left;"
     "border-bottom:1px solid #ccc;vertical-align:top}td.n,th.n{text-align:right}"
     "caption{text-align:left;font-weight:bold;padding:.6rem 0}</style>"
 )

@@ -92,7 +92,9 @@ def packed_in(folder: Path) -> list[Path]:
     """The zips of packed homework in a student's folder, by name."""
     if folder.is_file():
         return [folder] if folder.suffix == ".zip" else []
-    return [p for p in _files(folder, "*.zip") if not p.is_symlink()] if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return [p for p in _files(folder, "*.zip") if p.is_file() and not p.is_symlink()]
 
 
 def _unpacked(folder: Path, notes: list[str]) -> tuple[Packed | None, tuple[bytes, ...]]:
@@ -215,7 +217,8 @@ def _from_format_3(data: dict) -> dict:
 def _complete(cell: dict, number: int) -> None:
     """Give a cell the parts that other programs leave out; old outputs are of no use."""
     source = cell.get("source", "")
-    cell["source"] = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    source = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    cell["source"] = _whole(source)
     cell["id"] = f"cell-{number}"
     given = cell["metadata"] if isinstance(cell.get("metadata"), dict) else {}
     kept = {"nbgrader": dict, "deletable": bool, "editable": bool}
@@ -224,12 +227,17 @@ def _complete(cell: dict, number: int) -> None:
     }
     tags = given.get("tags")
     if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
-        cell["metadata"]["tags"] = sorted(set(tags))
+        cell["metadata"]["tags"] = sorted(set(map(_whole, tags)))
     cell.pop("attachments", None)
     cell.pop("outputs", None)
     cell.pop("execution_count", None)
     if cell["cell_type"] == "code":
         cell.update(outputs=[], execution_count=None)
+
+
+def _whole(text: str) -> str:
+    """Text without halves of characters, which JSON can hold and UTF-8, so nbgrader, can't."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def repair(notebook: NotebookNode, released: NotebookNode) -> list[str]:

@@ -18,7 +18,7 @@ from nbgrader import utils
 
 from autograder.homework import Homework, cells_to_run, digest
 from autograder.judging.judge import Judgement, judge
-from autograder.judging.student import Ran, Student
+from autograder.judging.student import Lost, Ran, Student
 from autograder.results import BONUS, CHECK, RESULTS, Check, Result
 
 UNWRITTEN = "NotImplementedError"  #: what an answer raises that has not been written
@@ -90,7 +90,7 @@ def judge_submission(
     sources = [("prelude", PRELUDE), *((name, plain_python(source)) for _, name, source in cells)]
     judgement = judge(open_worker, sources, job.checks.all, seed=job.seed, seconds=seconds)
     runs = runs or Runs()
-    status, reason = _status(judgement, notebook)
+    status, reason = _status(judgement, notebook, lambda name: _fails_alone(job, name, open_worker))
     checks = tuple(
         Check(o.check.exercise, o.check.name, o.earned, o.check.points, clean(o.message))
         for o in judgement.outcomes
@@ -132,17 +132,27 @@ def clean(text: str) -> str:
     return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 4] + " ..."
 
 
-def _status(judgement: Judgement, notebook: NotebookNode) -> tuple[str, str]:
+def _status(
+    judgement: Judgement, notebook: NotebookNode, fails_alone: Callable[[str], bool]
+) -> tuple[str, str]:
     """The status of a submission, and the reason when it is not "graded".
 
     An answer that gives something wrong is what grading is about; one that raises, ends its worker
-    or can't even be defined is said. The instructor's own cell that fails is the grader's trouble.
+    or can't even be defined is said. The instructor's own cell that fails is the grader's trouble,
+    unless it fails only after the student's cells.
+
+    Args:
+        fails_alone: whether an instructor's cell fails in the instructor's notebook, too.
     """
     known = {c.metadata.nbgrader["grade_id"]: c for c in notebook.cells if "nbgrader" in c.metadata}
     for ran in judgement.cells:
         locked = ran.name in known and utils.is_locked(known[ran.name])
         if ran.kind and locked:
-            return "infra_error", clean(f"{ran.name}: {_in_a_line(ran)}")
+            if fails_alone(ran.name):
+                return "infra_error", clean(f"{ran.name}: {_in_a_line(ran)}")
+            if ran.kind != "NotImplementedError":  # it met an answer not written yet
+                worst = judgement.status if judgement.status != "graded" else "student_error"
+                return worst, clean(f"{ran.name} fails after other cells: {_in_a_line(ran)}")
     if judgement.status == "graded":
         return "graded", ""
     for ran in judgement.cells if judgement.status == "student_error" else ():
@@ -153,6 +163,21 @@ def _status(judgement: Judgement, notebook: NotebookNode) -> tuple[str, str]:
     if judgement.reason or not those:
         return judgement.status, clean(judgement.reason or exercises)
     return judgement.status, clean(f"{exercises}: {those[0].message}")
+
+
+def _fails_alone(job: Homework, name: str, open_worker: Callable[[], Student]) -> bool:
+    """Whether a cell fails where nothing of a student's has run: the instructor's notebook."""
+    student = open_worker()
+    try:
+        for _, cell, source in [(0, "prelude", PRELUDE), *cells_to_run(job.source)]:
+            (ran,) = student.run([(cell, plain_python(source))])
+            if cell == name:
+                return bool(ran.kind)
+    except Lost:
+        return True
+    finally:
+        student.close()
+    return False
 
 
 def _in_a_line(ran: Ran) -> str:

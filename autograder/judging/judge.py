@@ -155,6 +155,11 @@ def judge(
 _WORST = ("crashed", "out_of_memory", "output_limit", "timeout", "student_error")
 
 
+#: what a check raises that stumbles over an answer: a zero to divide by, text for a number ...
+_NOT_TO_COMPARE = (AttributeError, TypeError, KeyError, IndexError, ValueError, RuntimeError,
+                   ArithmeticError)  # fmt: skip
+
+
 class _Bench:
     """A worker with the cells run, made anew when it is lost."""
 
@@ -198,7 +203,7 @@ class _Bench:
             if lost.why == "timeout":  # each further check would take as long
                 self.given_up[one.exercise] = lost.why
             return Outcome(one, 0.0, f"{_IN_WORDS.get(lost.why, str(lost))}", lost.why)
-        except (AttributeError, TypeError, KeyError, IndexError, ValueError, RuntimeError) as odd:
+        except _NOT_TO_COMPARE as odd:
             # the check stumbled over an answer of another kind than it can compare
             return Outcome(one, 0.0, f"gives something that can't be compared ({_name(odd)}).")
         return Outcome(one, one.points)
