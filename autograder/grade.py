@@ -30,7 +30,7 @@ from autograder.homework import Homework, open_homework
 from autograder.intake import take_in
 from autograder.late import check_groups
 from autograder.live import Live
-from autograder.release import release
+from autograder.release import release, set_deadline
 from autograder.results import Result
 from autograder.verdict import SECONDS
 from autograder.workers import SANDBOX, Workers
@@ -133,6 +133,8 @@ def grade_class(
         if not course.is_released(assignment):
             release(assignment, course.root, assignments_dir=assignments_dir, run=False)
         job = open_homework(assignment, course)
+        if not dry_run:
+            set_deadline(course, assignment)  # the policy may have changed since the release
         roster = roster or (course.roster_file if course.roster_file.exists() else None)
         on_roster = add_roster(course, roster) if roster else []
         if roster:

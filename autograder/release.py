@@ -81,7 +81,7 @@ def release(
     if problems:
         _take_back(course, assignment)
         raise CourseError(f"{assignment!r} was not released: " + "; ".join(problems))
-    _set_deadline(course, assignment)
+    set_deadline(course, assignment)
     return released
 
 
@@ -94,8 +94,8 @@ def add_policy(course: CourseFolder, assignments_dir: Path | str | None = None) 
         read_policy(course.policy_file)
 
 
-def _set_deadline(course: CourseFolder, assignment: str) -> None:
-    """Tells nbgrader the earliest deadline, so that it asks about everybody who is later."""
+def set_deadline(course: CourseFolder, assignment: str) -> None:
+    """Tells nbgrader the policy's earliest deadline: it asks about everybody who is later."""
     if not course.policy_file.is_file():
         return
     due = read_policy(course.policy_file).earliest(assignment)

@@ -65,6 +65,37 @@ def test_each_group_by_its_own_deadline(course, hand_in, workers):
     assert rows["ann"]["score"] == 2.0
 
 
+def test_a_changed_deadline_is_applied_without_judging_anew(course, hand_in, workers, monkeypatch):
+    from autograder import bench
+    from autograder.course_folder import open_course
+
+    folder = hand_in("ann", **tiny.SOLUTIONS)
+    (folder / "ann" / "timestamp.txt").write_text("2026-11-01 12:00:00 Asia/Taipei")
+    given = {"roster": course / "roster.csv", "workers": workers, "progress": False}
+
+    def score() -> float:
+        found = grade_class("tiny", course / "course", folder, ["ann"], **given)
+        with open_course(course / "course").gradebook() as gradebook:
+            (row,) = gradebook_rows(gradebook, students={"ann"})
+        assert row["score"] == found[0].score
+        return row["score"]
+
+    assert score() == 2  # two days begun, 25 % each
+
+    def judged(*_, **__):
+        raise AssertionError("judged anew")
+
+    monkeypatch.setattr(bench, "judge_submission", judged)
+    policy = course / "course" / "policy.toml"
+    policy.write_text(POLICY.replace("2026-10-30T23:59", "2026-10-31T23:59"))
+    assert score() == 3
+    extension = '\n[[extension]]\nstudent = "ann"\nassignments = ["tiny"]\ndays = 3\n'
+    policy.write_text(POLICY + extension)
+    assert score() == 4
+    policy.write_text(POLICY.replace("percent_per_day = 25", "percent_per_day = 50"))
+    assert score() == 0
+
+
 def test_a_student_without_a_deadline_is_found_before_anything_is_graded(course, hand_in, workers):
     folder = hand_in("dan", **tiny.SOLUTIONS)
     (course / "roster.csv").write_text(ROSTER + "dan,9\n")
