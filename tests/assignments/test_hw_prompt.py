@@ -60,7 +60,8 @@ def test_written_answers_are_for_a_person_and_have_a_rubric(graded):
         assert cell.cell_type == "markdown"
         assert flags(cell) == (True, True, False)
         lines = cell.source.splitlines()
-        assert "BEGIN SOLUTION" in lines[0]
+        assert lines[0] == f"<!-- id: {name} -->"
+        assert "BEGIN SOLUTION" in lines[1]
         assert "END SOLUTION" in lines[-1]
         assert "*Rubric.*" in cell.source
         given = re.findall(r"\b(\d) (?:point )?for\b", cell.source.split("*Rubric.*")[1])

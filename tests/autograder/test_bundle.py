@@ -52,7 +52,7 @@ def lines_of(name: str, data: bytes) -> set[str]:
 def public_lines() -> set[str]:
     """What students may read anyway: library, notebooks, homework outside the hidden regions."""
     found: set[str] = set()
-    for pattern in ("course_utils/**/*.py", "notebooks/*.ipynb"):
+    for pattern in ("course_utils/**/*.py", "course_utils/**/*.toml", "notebooks/*.ipynb"):
         for path in ROOT.glob(pattern):
             found |= lines_of(path.name, path.read_bytes())
     for path in (ROOT / "assignments" / "source").glob("*/*.ipynb"):

@@ -1090,7 +1090,7 @@ PLM = "pocket-bert-base"
 SETTINGS = [  # task, method, learning rate, epochs, training examples
     ("pocket/ner", PTuningV2(length=8), 2e-2, 4, 300),
     ("pocket/copa", PTuningV2(length=8), 2e-2, 4, 300),
-    ("pocket/wsc", PTuningV2(length=8), 2e-2, 3, 300),
+    ("pocket/wic", PTuningV2(length=8), 2e-2, 3, 300),
 ]
 
 # %% tags=["training"]
