@@ -108,7 +108,7 @@ def grade_class(
         replay: whether adapters are put back into their PLM: "no", "sample" or "all" answers.
         training: run cells marked as training, too.
         dry_run: only take in: what would be judged, what is repaired, what can't be read. Nothing
-            is run or written.
+            is run, and no grade is written.
         assignments_dir: where the instructor's versions are, if not in this repository.
         sandbox: "bubblewrap", "docker", "podman", or "none", in which the code has your rights.
         scheduler: the address of a Dask scheduler, to judge on its workers; see `cluster`. `jobs`
@@ -158,7 +158,7 @@ def grade_class(
                 crew = LocalCrew(Bench(job, workers, **options), jobs)
             stack.enter_context(one_engine())
             live = stack.enter_context(Live(chosen, console, shown=progress))
-            return _run_all(chosen, crew, clerk, live, regrade)
+            return _run_all(chosen, crew, clerk, live, regrade, replay != "no")
 
 
 @contextlib.contextmanager
@@ -207,7 +207,12 @@ def _choose(
 
 
 def _run_all(
-    students: list[str], crew: Crew, clerk: Clerk, live: Live, regrade: bool
+    students: list[str],
+    crew: Crew,
+    clerk: Clerk,
+    live: Live,
+    regrade: bool,
+    replayed: bool,
 ) -> list[Result]:
     """The crew judges, this thread alone writes. Ctrl-C starts nothing more."""
     results: dict[str, Result] = {}
@@ -223,7 +228,8 @@ def _run_all(
             # some more than run, so that nobody waits for the next intake
             while len(waiting) < 2 * crew.jobs and (student := next(left, None)) is not None:
                 blank, taken = clerk.taken(student)
-                known = None if regrade else clerk.known(blank)
+                anew = regrade or (replayed and taken is not None and taken.zips)
+                known = None if anew else clerk.known(blank)
                 if known is not None or taken is None:
                     done(student, known or blank)
                 else:

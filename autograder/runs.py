@@ -21,7 +21,7 @@ from course_utils.tasks import Task, load_task
 
 LOADING = (
     "the right answers of {task} are not on this machine ({why}). Fetch them once while online - "
-    "`course task show {task}` - and grade again."
+    "`course task show {task}` - and grade again with --regrade."
 )
 
 

@@ -150,7 +150,7 @@ def _status(
         if ran.kind and locked:
             if fails_alone(ran.name):
                 return "infra_error", clean(f"{ran.name}: {_in_a_line(ran)}")
-            if ran.kind != "NotImplementedError":  # it met an answer not written yet
+            if ran.kind != UNWRITTEN:  # it met an answer not written yet
                 worst = judgement.status if judgement.status != "graded" else "student_error"
                 return worst, clean(f"{ran.name} fails after other cells: {_in_a_line(ran)}")
     if judgement.status == "graded":
