@@ -156,6 +156,7 @@ def trainer_arguments(settings: TrainSettings, folder: str) -> Any:
         lr_scheduler_type=SCHEDULES[settings.schedule],
         max_grad_norm=settings.max_grad_norm,
         seed=settings.seed,
+        use_cpu=device.type == "cpu",
         fp16=precision == "float16",
         bf16=precision == "bfloat16",
         logging_strategy="no",

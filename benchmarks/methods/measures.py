@@ -89,8 +89,10 @@ def attaching(model_name: str, pair: Pair, rounds: int) -> list:
         taken = {}
         for library in LIBRARIES if number % 2 == 0 else LIBRARIES[::-1]:
             gc.collect()
+            _wait()
             started = time.perf_counter()
             tuned = pair.attach(library, models[library])
+            _wait()
             taken[library] = time.perf_counter() - started
             models[library] = pair.detach(library, tuned)
         found.append((taken["ours"], taken["peft"]))
@@ -131,7 +133,12 @@ def file_size(pair: Pair, library: str, model_name: str) -> int:
 
 
 def memory(model_name: str, method: str, library: str) -> float:
-    """Peak megabytes of three training steps above the loaded PLM, in a process of its own."""
+    """Peak megabytes of three training steps above the loaded PLM.
+
+    On a CPU in a process of its own; a GPU's allocator tells apart what is whose.
+    """
+    if torch.cuda.is_available():
+        return memory_here(model_name, method, library)
     command = [sys.executable, __file__, model_name, method, library]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])

@@ -135,7 +135,8 @@ def load(name: str) -> tuple[PreTrainedModel, dict[str, torch.Tensor]]:
     torch.manual_seed(0)
     if name in SHAPES:
         shape, rows, tokens = SHAPES[name]
-        model = BertForSequenceClassification(BertConfig(num_labels=len(LABELS), **shape))
+        with torch.device(device):  # random weights are drawn there, in no time on a GPU
+            model = BertForSequenceClassification(BertConfig(num_labels=len(LABELS), **shape))
     else:
         model, _ = load_plm(name, head="classifier", labels=LABELS)
         del model.newly_initialised  # then the head is the classifier, as for peft, without pooler

@@ -59,10 +59,11 @@ def plm(shape: str) -> nn.Module:
     if shape == "pocket":
         return load_plm("pocket-bert-base", head="classifier", num_labels=2)[0]
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    if shape == "bert-large":
-        return BertForSequenceClassification(BertConfig(num_labels=2, **BERT_LARGE, **off))
-    off = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-    return GPT2LMHeadModel(GPT2Config(**GPT2_MEDIUM, **off))
+    with torch.device(DEVICE):  # random weights are drawn there, in no time on a GPU
+        if shape == "bert-large":
+            return BertForSequenceClassification(BertConfig(num_labels=2, **BERT_LARGE, **off))
+        off = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+        return GPT2LMHeadModel(GPT2Config(**GPT2_MEDIUM, **off))
 
 
 def batches(shape: str, count: int) -> list[dict[str, torch.Tensor]]:

@@ -56,6 +56,12 @@ class TestResult:
         assert losses[0] == losses[1]
         assert losses[0] != losses[2]
 
+    @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+    def test_16_bit_on_a_cpu_is_slow_but_allowed(self, task, tokenizer, precision):
+        record = run(task, tokenizer, replace(SETTINGS, epochs=1, precision=precision)).record
+        assert record.precision == precision
+        assert record.steps == 8
+
     def test_only_what_requires_a_gradient_moves(self, task, tokenizer):
         model = small.bert()
         model.bert.requires_grad_(False)
