@@ -119,7 +119,10 @@ class LSTMEncoder(nn.Module):
         )
 
     def forward(self, start: torch.Tensor) -> torch.Tensor:
-        states, _ = self.lstm(start.unsqueeze(0))  # (1, P, 2·k)
+        # cuDNN gives gradients in train mode only; without dropout the modes do not differ
+        fast = self.training or not torch.is_grad_enabled()
+        with torch.backends.cudnn.flags(enabled=fast):
+            states, _ = self.lstm(start.unsqueeze(0))  # (1, P, 2·k)
         return self.mlp(states[0])
 
 

@@ -30,7 +30,7 @@ from course_utils.evaluation import evaluate
 from course_utils.loop import checkpoints
 from course_utils.settings import LEARNING_RATES, TrainSettings, default_learning_rate
 
-SETTINGS = TrainSettings(epochs=2, batch_size=8, learning_rate=5e-3)
+SETTINGS = TrainSettings(epochs=2, batch_size=8, learning_rate=5e-3, precision="float32")
 PARTS = {"plm": "model.", "heads": "heads.", "confidence": "confidence."}
 
 
@@ -105,7 +105,7 @@ def test_only_its_own_parameters_move(objective, moved, task, tokenizer):
     exits = new_exits()
     before = {name: p.clone() for name, p in exits.named_parameters()}
     (result,) = run(exits, task, tokenizer, objective, confidence=False)
-    changed = {n for n, p in exits.named_parameters() if not torch.equal(p, before[n])}
+    changed = {n for n, p in exits.named_parameters() if not torch.equal(p.cpu(), before[n])}
     assert {
         name for name, prefix in PARTS.items() if any(n.startswith(prefix) for n in changed)
     } == (moved)
@@ -124,7 +124,7 @@ class TestStages:
         exits = new_exits()
         results = run(exits, task, tokenizer, "two-stage")
         assert [r.record.method for r in results] == ["LastExit", "InnerExits", "ConfidenceOnly"]
-        assert all(torch.equal(p, first[n]) for n, p in exits.model.named_parameters())
+        assert all(torch.equal(p.cpu(), first[n].cpu()) for n, p in exits.model.named_parameters())
         assert results[1].dev_score == alone[0].dev_score
 
     def test_inner_exits_keep_their_last_parameters_not_their_first(self, task, tokenizer):
@@ -251,7 +251,7 @@ def test_a_finished_training_is_loaded_not_repeated(task, tokenizer, tmp_path, m
     again = new_exits(seed=7)
     run(again, task, tokenizer, "two-stage", output=tmp_path)
     ours, theirs = dict(again.named_parameters()), dict(first.named_parameters())
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert all(torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in ours)
 
 
 class TestRefusals:

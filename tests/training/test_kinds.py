@@ -21,7 +21,9 @@ def dataset(rows):
 
 
 def trained(model, task, tokenizer=TOKENIZER, **settings):
-    chosen = TrainSettings(**{"batch_size": 16, "learning_rate": 5e-3, **settings})
+    chosen = TrainSettings(
+        **{"batch_size": 16, "learning_rate": 5e-3, "precision": "float32", **settings}
+    )
     train(model, task, tokenizer=tokenizer, settings=chosen, progress=False)
     return evaluate(model, task, "dev", tokenizer=tokenizer)
 
@@ -111,9 +113,9 @@ def test_through_a_prompt_with_soft_tokens_only():
     task = small.sentiment(160)
     model = PromptModel(plm, TOKENIZER, template, words, labels=task.labels, soft="random", seed=0)
     before = {name: p.clone() for name, p in model.named_parameters()}
-    settings = TrainSettings(epochs=2, learning_rate=1e-2, keep="last")
+    settings = TrainSettings(epochs=2, learning_rate=1e-2, keep="last", precision="float32")
     result = train(model, task, tokenizer=TOKENIZER, settings=settings, progress=False)
     assert result.record.trainable == 4 * 16
-    moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+    moved = {n for n, p in model.named_parameters() if not torch.equal(p.cpu(), before[n])}
     assert moved
     assert all(name.startswith("soft") for name in moved)

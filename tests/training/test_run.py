@@ -18,7 +18,7 @@ from course_utils.run import run
 from course_utils.settings import TrainSettings
 from course_utils.tuning import LoRA, SoftPrompt, attach, load_tuned
 
-SETTINGS = TrainSettings(epochs=2, batch_size=8, learning_rate=5e-3)
+SETTINGS = TrainSettings(epochs=2, batch_size=8, learning_rate=5e-3, precision="float32")
 PROMPT = ("{sentence} it was {mask}", {"negative": "bad", "positive": "good"})
 
 

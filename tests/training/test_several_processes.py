@@ -21,6 +21,7 @@ def done(tmp_path_factory):
            "--examples", "64", "--epochs", "2", "--batch-size", "8", "--set", "length=4",
            "--output", str(folder)]  # fmt: skip
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    environment["CUDA_VISIBLE_DEVICES"] = ""  # two processes can't share one GPU
     process = subprocess.run(
         [*launcher, "-m", "course_utils.cli", *run], env=environment, capture_output=True, text=True
     )

@@ -18,7 +18,7 @@ from course_utils.settings import TrainSettings, default_learning_rate, updates_
 from course_utils.sweep import sweep
 from course_utils.training import train
 
-SETTINGS = TrainSettings(epochs=4, batch_size=8, learning_rate=5e-3)
+SETTINGS = TrainSettings(epochs=4, batch_size=8, learning_rate=5e-3, precision="float32")
 
 
 def run(task, tokenizer, settings=SETTINGS, model=None, **options):
@@ -67,7 +67,7 @@ class TestResult:
         model.bert.requires_grad_(False)
         before = {name: p.clone() for name, p in model.named_parameters()}
         result = run(task, tokenizer, model=model)
-        moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+        moved = {n for n, p in model.named_parameters() if not torch.equal(p.cpu(), before[n])}
         assert moved == {"classifier.weight", "classifier.bias"}
         assert result.record.trainable == 16 * 2 + 2
 
@@ -102,7 +102,7 @@ class TestBestEpoch:
         return seen
 
     def same(self, model, state):
-        return all(torch.equal(p, state[n]) for n, p in model.named_parameters())
+        return all(torch.equal(p.cpu(), state[n].cpu()) for n, p in model.named_parameters())
 
     def test_the_best_not_the_last_is_kept(self, task, tokenizer, monkeypatch):
         seen = self.scores(monkeypatch, [0.5, 0.9, 0.7, 0.9])
@@ -187,7 +187,7 @@ class TestResume:
         best = load_file(loop.best_file(tmp_path, 8))
         resumed = run(task, tokenizer, output=tmp_path)
         assert resumed.record.best_epoch == 1
-        assert all(torch.equal(p, best[n]) for n, p in resumed.model.named_parameters())
+        assert all(torch.equal(p.cpu(), best[n].cpu()) for n, p in resumed.model.named_parameters())
 
     def test_a_break_between_a_new_best_and_its_checkpoint(
         self, task, tokenizer, tmp_path, monkeypatch
@@ -217,7 +217,7 @@ class TestResume:
         best = load_file(loop.best_file(tmp_path, 8))
         resumed = run(task, tokenizer, output=tmp_path)
         assert resumed.record.best_epoch == 1
-        assert all(torch.equal(p, best[n]) for n, p in resumed.model.named_parameters())
+        assert all(torch.equal(p.cpu(), best[n].cpu()) for n, p in resumed.model.named_parameters())
 
     def test_other_settings_are_refused(self, task, tokenizer, tmp_path, monkeypatch):
         interrupted(monkeypatch, task, tokenizer, tmp_path, SETTINGS, 19, small.bert())

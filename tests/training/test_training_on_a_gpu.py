@@ -10,7 +10,7 @@ import torch
 from test_train import SETTINGS, interrupted, run
 
 from course_utils.evaluation import evaluate
-from course_utils.tuning import Houlsby, LoRA, attach, load_tuned
+from course_utils.tuning import LoRA, attach, load_tuned
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 GPU = "cuda"
@@ -31,11 +31,10 @@ def test_learns_in_every_precision(precision, tokenizer):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("method", [LoRA(rank=4), Houlsby(bottleneck=16)])
-def test_a_method_learns_and_is_read_on_a_cpu(method, precision, tokenizer, tmp_path):
+def test_a_method_learns_and_is_read_on_a_cpu(precision, tokenizer, tmp_path):
     task = small.sentiment(320)
     settings = replace(SETTINGS, epochs=8, learning_rate=2e-2, precision=precision)
-    tuned = attach(small.bert().to(GPU), method)
+    tuned = attach(small.bert().to(GPU), LoRA(rank=4))
     result = run(task, tokenizer, settings, model=tuned)
     assert result.record.score > 0.8
     result.model.save(tmp_path)

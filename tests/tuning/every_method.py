@@ -107,5 +107,6 @@ def with_noise(tuned):
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in tuned.trainable_parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
+            noise = torch.randn(parameter.shape, generator=generator) * 0.2
+            parameter.add_(noise.to(parameter))
     return tuned.eval()
