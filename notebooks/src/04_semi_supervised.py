@@ -16,7 +16,7 @@
 # # 04 · Semi-supervised: PET and iPET
 #
 # <!-- badges -->
-# `under 2 minutes to run` · `60 minutes to read and play` · `CPU is enough` · `works offline`
+# `about 2 minutes to run` · `60 minutes to read and play` · `CPU is enough` · `works offline`
 
 # %% [markdown]
 # ## Why

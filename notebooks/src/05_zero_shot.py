@@ -16,7 +16,7 @@
 # # 05 · Zero-shot: in-context learning and multitask training
 #
 # <!-- badges -->
-# `under 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
+# `about 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
 
 # %% [markdown]
 # ## Why
