@@ -125,7 +125,7 @@ def _people(results: Sequence[Result], paper: Paper) -> str:
     if not rows:
         return "<h2>Who needs a person</h2><p>Nobody.</p>"
     cells = "".join(f"<tr><th>{esc(why)}<td>{'<br>'.join(who)}" for why, who in rows.items())
-    return f"<h2>Who needs a person, and why</h2><table>{cells}</table>"
+    return f"<h2>Who needs a person, and why</h2><table class=why>{cells}</table>"
 
 
 def _same_files(results: Sequence[Result]) -> dict[tuple[str, ...], dict[str, list[str]]]:
@@ -200,7 +200,7 @@ def _runs(handed_in: Sequence[Result], paper: Paper) -> str:
         for result in handed_in
         if result.findings
     )
-    odd = f"<h3>What was found</h3><table>{odd}</table>" if odd else ""
+    odd = f"<h3>What was found</h3><table class=why>{odd}</table>" if odd else ""
     title = paper.exercise(RESULTS).title
     return (
         f"<h2>The runs{'' if title == RESULTS else f': {esc(title)}'}</h2>"

@@ -109,11 +109,12 @@ def _score(result: Result, paper: Paper) -> str:
             f"{', '.join(esc(one.short) for one in waiting)}. (Hatched in the bar.)</p>"
         )
     elif result.needs_person:
-        said.append("<p><b>Not final:</b> a person has still to look at this; see below why.</p>")
+        said.append("<p><b>Not final:</b> a person has still to look at this.</p>")
     elif result.status != "missing":
         said.append("<p>Nothing waits any more; this is your score.</p>")
     if result.status not in ("graded", "missing"):
-        said.append(f"<p><b>{esc(STATUSES[result.status]).capitalize()}.</b></p>")
+        meaning = STATUSES[result.status]
+        said.append(f"<p><b>{esc(meaning[0].upper() + meaning[1:])}.</b></p>")
     elif result.status == "missing":
         said.append("<p><b>Nothing was handed in.</b></p>")
     if result.reason:

@@ -19,7 +19,9 @@ p{margin:.5rem 0}.quiet{color:#555}.big{font-size:2.6rem;font-weight:bold;line-h
 .box{background:var(--soft);border-left:6px solid var(--earned);padding:.7rem 1rem;margin:1rem 0}
 .box.warn{border-color:var(--lost)}
 table{border-collapse:collapse;width:100%}table.sum{width:auto}
-table.checks td{border-color:#eee}td.wide{width:30%}tr>th:first-child{width:14rem}
+table.checks td{border-color:#eee}td.wide{width:30%}table.why th{width:14rem}
+@media(max-width:40rem){table.why th,table.why td{display:block;width:auto}
+table.why th{border:0;padding-bottom:0}}
 td,th{padding:.35rem .6rem .35rem 0;text-align:left;border-bottom:1px solid var(--line);
 vertical-align:top}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}

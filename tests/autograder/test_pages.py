@@ -186,7 +186,7 @@ def test_every_status_is_said_in_words():
     for status, meaning in STATUSES.items():
         seen = Seen(summary_page(graded(status=status, checks=()))).text
         if status != "graded":
-            assert meaning.casefold() in seen.casefold()
+            assert meaning[1:] in seen
 
 
 # --- the class --------------------------------------------------------------------------------
