@@ -79,7 +79,7 @@ def summary_page(
     paper = paper or Paper()
     title = paper.title or result.assignment
     parts = [
-        f"<h1>{esc(title)}</h1><p class=quiet>{esc(result.student)}</p>",
+        f"<h1>{esc(title)}</h1><p class=quiet>{esc(result.student)} · status: {result.status}</p>",
         _score(result, paper),
         _adds_up(result, paper),
         _remarks(result, paper),
