@@ -16,7 +16,7 @@
 # # 10 · Prefix tuning and P-tuning v2
 #
 # <!-- badges -->
-# `under 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
+# `about 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
 
 # %% [markdown]
 # ## Why
