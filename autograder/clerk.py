@@ -83,7 +83,8 @@ class Clerk:
         except Exception as error:
             reason = f"not written into the gradebook: {type(error).__name__}: {error}"
             return replace(result, status="infra_error", reason=reason, needs_person=True)
-        save_result(self.course, recorded)
+        # the file holds the judge's doubts; whether answers wait for a person, the gradebook knows
+        save_result(self.course, replace(recorded, needs_person=result.needs_person))
         return recorded
 
     def _mark(self, student: str) -> str:

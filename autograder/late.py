@@ -6,11 +6,13 @@ plugin is asked about whoever is later than that, and judges by the student's ow
 
 from __future__ import annotations
 
+import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 from nbgrader.plugins import BasePlugin
 
-from autograder.course_folder import POLICY, read_roster
+from autograder.course_folder import POLICY, CourseFolder, read_roster
 from autograder.policy import Policy, read_policy
 from course_utils.errors import CourseError
 
@@ -33,6 +35,43 @@ class GroupDeadlines(BasePlugin):
         assignment = self.parent.assignment_id
         handed_in = self.parent.gradebook.find_submission(assignment, student_id).timestamp
         return policy.penalty(assignment, score, handed_in, group_of(student_id, root), student_id)
+
+
+@dataclass(frozen=True)
+class Late:
+    """A late submission: by how much (None: no deadline is known), and the points it costs."""
+
+    by: datetime.timedelta | None
+    costs: float
+
+    def __str__(self) -> str:
+        if self.by is None:
+            return "late"
+        hours, rest = divmod(int(self.by.total_seconds()), 3600)
+        if hours < 1:
+            return f"{rest // 60} min late"
+        return f"{hours} h late" if hours < 48 else f"{hours // 24} days late"
+
+
+def handed_in_late(course: CourseFolder, assignment: str) -> dict[str, Late]:
+    """Who handed in behind the own deadline, by student; nobody where there is no policy."""
+    if not course.policy_file.is_file():
+        return {}
+    policy, found = read_policy(course.policy_file), {}
+    with course.gradebook() as gradebook:
+        for one in gradebook.assignment_submissions(assignment):
+            if not one.timestamp or not one.total_seconds_late:
+                continue
+            by = None
+            try:
+                due = policy.due(assignment, group_of(one.student_id, course.root), one.student_id)
+                by = due and one.timestamp.replace(tzinfo=datetime.UTC) - due
+            except CourseError:
+                pass  # in no group that has a deadline
+            costs = one.late_submission_penalty or 0.0
+            if by is None or by > datetime.timedelta(0):
+                found[one.student_id] = Late(by, costs)
+    return found
 
 
 def group_of(student: str, root: Path) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console, Group
 from rich.live import Live as RichLive
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from autograder.results import Result
 
@@ -104,6 +105,6 @@ class Live:
         return Group(table, f"{waiting} waiting" if waiting > 0 else "", self._bar)
 
 
-def plain(text: str) -> str:
-    """Text of unknown origin as rich prints it: brackets are no markup."""
-    return text.replace("[", "\\[")
+def plain(text: str) -> Text:
+    """Text of unknown origin for rich to print as it is: nothing in it is markup."""
+    return Text(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +10,12 @@ from pathlib import Path
 
 from rich.table import Table
 
+from autograder.class_page import class_page
 from autograder.course_folder import CourseFolder, open_course
-from autograder.evidence.alike import alike
+from autograder.exercises import Paper, read_paper
 from autograder.export import write_csv
-from autograder.feedback import PAGE_STYLE
 from autograder.live import COLOURS, plain
-from autograder.results import STATUSES, Result, load_results
+from autograder.results import Result, load_results
 from course_utils.errors import CourseError
 
 
@@ -58,9 +57,10 @@ def report(assignment: str, course_dir: Path | str = "course-run") -> Report:
             f"no results for {assignment!r} in {course.root}. Grade it first: "
             f"course grade {assignment}"
         )
-    summary = summarise(results)
+    paper = read_paper(course, assignment)
     page = course.root / f"{assignment}-class.html"
-    page.write_text(class_page(assignment, results, summary), "utf-8")
+    page.write_text(class_page(assignment, results, paper), "utf-8")
+    summary = summarise(results, paper)
     return Report(tuple(results), summary, write_grades(course, results), page)
 
 
@@ -114,8 +114,9 @@ def write_grades(course: CourseFolder, results: Sequence[Result]) -> Path:
     return write_csv(course.root / "grades.csv", [*columns, "max_score", *cells], rows)
 
 
-def summarise(results: Sequence[Result]) -> Summary:
-    """The numbers of the class page."""
+def summarise(results: Sequence[Result], paper: Paper | None = None) -> Summary:
+    """A class in numbers; with the paper, those whose written answers wait need a person, too."""
+    paper = paper or Paper()
     handed_in = [result for result in results if result.status != "missing"]
     scores = [result.score for result in handed_in]
     earned: dict[tuple[str, str], list[float]] = {}
@@ -132,61 +133,9 @@ def summarise(results: Sequence[Result]) -> Summary:
         mean=statistics.fmean(scores) if scores else 0.0,
         median=statistics.median(scores) if scores else 0.0,
         checks=dict(sorted(shares.items(), key=lambda item: item[1])),
-        needs_person=tuple(result.student for result in results if result.needs_person),
+        needs_person=tuple(
+            result.student
+            for result in results
+            if result.needs_person or paper.waiting(result.student)
+        ),
     )
-
-
-def class_page(assignment: str, results: Sequence[Result], summary: Summary) -> str:
-    """The class as one HTML page: distribution, hardest checks, everybody's status."""
-    title = html.escape(f"{assignment} · the class")
-    counts = ", ".join(f"{number} {status}" for status, number in summary.statuses.items())
-    people = ", ".join(map(html.escape, summary.needs_person)) or "nobody"
-    checks = "".join(
-        f"<tr><td>{html.escape(exercise)}<td>{html.escape(name)}<td class=n>{share:.0%}"
-        f"<td>{_bar(share)}"
-        for (exercise, name), share in summary.checks.items()
-    )
-    odd = "".join(
-        f"<tr><td>{html.escape(r.student)}<td>{html.escape(finding)}"
-        for r in results
-        for finding in r.findings
-    )
-    odd += "".join(
-        f"<tr><td>{html.escape(', '.join(one.students))}<td>{html.escape(str(one))}; a person "
-        "should look: it may be honest"
-        for one in alike({r.student: r.digests for r in results})
-    )
-    if odd:
-        odd = f"<table><caption>What runs were found to be</caption>{odd}</table>"
-    rows = "".join(
-        f"<tr><td>{html.escape(r.student)}<td title='{html.escape(STATUSES[r.status])}'>{r.status}"
-        f"<td class=n>{r.score:g}<td>{html.escape('; '.join(filter(None, [r.reason, *r.notes])))}"
-        for r in results
-    )
-    return (
-        f"<!doctype html><html lang='en'><title>{title}</title>{PAGE_STYLE}<h1>{title}</h1>"
-        f"<p>{summary.handed_in} of {summary.students} handed in ({counts}). Of "
-        f"{summary.max_score:g} points, mean {summary.mean:.1f}, median {summary.median:g}. "
-        f"A person should look at: {people}.</p>"
-        f"<table><caption>Scores</caption>{_distribution(results, summary.max_score)}</table>"
-        "<table><caption>Checks, hardest first</caption>"
-        f"<tr><th>exercise<th>check<th class=n>earned<th>{checks}</table>{odd}"
-        "<table><caption>Students</caption>"
-        f"<tr><th>student<th>status<th class=n>score<th>remarks{rows}</table></html>\n"
-    )
-
-
-def _distribution(results: Sequence[Result], most: float, bins: int = 5) -> str:
-    """How many who handed in scored in each fifth of the points."""
-    scores = [result.score for result in results if result.status != "missing"]
-    found = Counter(min(int(bins * score / most), bins - 1) for score in scores) if most else {}
-    return "".join(
-        f"<tr><td>{most * i / bins:g} to {most * (i + 1) / bins:g}<td class=n>{found.get(i, 0)}"
-        f"<td>{_bar(found.get(i, 0) / max(len(scores), 1))}"
-        for i in reversed(range(bins))
-    )
-
-
-def _bar(share: float) -> str:
-    style = f"background:#0072b2;height:.8rem;width:{share * 16:.1f}rem"
-    return f"<div style='{style}'></div>"

@@ -20,7 +20,7 @@ BONUS = "bonus-"  #: exercises whose points come on top
 
 #: status -> what it means, for the report and for `course grade --help`
 STATUSES = {
-    "graded": "ran to the end; the score stands",
+    "graded": "every exercise was judged",
     "student_error": "an answer does not run, or the file can't be read; the rest is scored",
     "timeout": "an exercise took too long and earns nothing; the others are scored",
     "out_of_memory": "an exercise used more memory than allowed; the others are scored",
@@ -56,7 +56,8 @@ class Result:
         said: cell number in the notebook -> what it printed, or the exception it raised.
         digest: what was judged (see `homework.digest`); "" where there was nothing to judge.
         recorded: by which deadlines it is in the gradebook; "" while it is not.
-        needs_person: whether somebody should look.
+        needs_person: whether somebody should look. In the file: the judge's doubts alone; whether
+            written answers still wait, the gradebook knows (see `exercises.Paper`).
     """
 
     student: str
@@ -124,7 +125,8 @@ def load_result(course: CourseFolder, assignment: str, student: str) -> Result |
 def load_results(course: CourseFolder, assignment: str) -> list[Result]:
     """Every student's last result, by student, with the scores the gradebook has now.
 
-    A person may have given points in formgrader since the run; they count.
+    A person may have given points in formgrader since the run; they count. Whether answers
+    still wait is another question: see `exercises.read_paper`.
     """
     folder = course.root / "results" / assignment
     found = (load_result(course, assignment, path.stem) for path in sorted(folder.glob("*.json")))
@@ -133,14 +135,9 @@ def load_results(course: CourseFolder, assignment: str) -> list[Result]:
         return []
     with course.gradebook() as gradebook:
         scores = {
-            submission.student_id: (
-                max(0.0, submission.score - (submission.late_submission_penalty or 0.0)),
-                submission.needs_manual_grade,
+            submission.student_id: max(
+                0.0, submission.score - (submission.late_submission_penalty or 0.0)
             )
             for submission in gradebook.assignment_submissions(assignment)
         }
-    return [
-        replace(result, score=score, needs_person=result.needs_person or manual)
-        for result in results
-        for score, manual in [scores.get(result.student, (result.score, False))]
-    ]
+    return [replace(result, score=scores.get(result.student, result.score)) for result in results]

@@ -45,10 +45,24 @@ def small_plm(
     settings = SIZES | dict(sizes or {})
     names = OTHER_NAMES.get(family, {})
     settings = {names.get(name, name): value for name, value in settings.items()}
-    made = model(config(**settings)).eval()
+    made = model(config(**settings)).eval().float()
+    _tie(made)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in made.parameters():
-            if parameter.dim() > 1:  # the others, norms and biases, begin as ones and zeros
+        for name, parameter in made.named_parameters():
+            if parameter.dim() > 1:
                 parameter.normal_(0.0, SPREAD, generator=generator)
+            else:  # of norms and biases
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
     return made
+
+
+def _tie(model: hf.PreTrainedModel) -> None:
+    """Lets tied weights be one parameter, and relies on nobody else for it.
+
+    While any thread loads a PLM (the runs of another student), transformers ties and initialises
+    nothing in the whole process: a reference made then would give other answers than the worker's.
+    """
+    for target, source in model.all_tied_weights_keys.items():
+        module, _, name = target.rpartition(".")
+        setattr(model.get_submodule(module), name, model.get_parameter(source))

@@ -369,8 +369,7 @@ score_dots(
 # A label word must be *one* token of this PLM's vocabulary, unless you allow more. PET then puts in
 # as many masks as the word has tokens, takes the token it is surest of, fills it in, and looks
 # again (the second paper of Schick & Schütze below, section 3.1). **What do you expect** of *really
-# bad* against
-# *really good*, and of *not good* against *very good*?
+# bad* against *really good*, and of *not good* against *very good*?
 
 # %%
 from course_utils.prompting import Verbalizer
@@ -597,7 +596,8 @@ exercises.check_calibrated(calibrated)
 
 # %% [markdown]
 # **4. Your own template (★★, 20 minutes)** Write a template for reviews that stands in no list of this
-# notebook, with *good* and *bad* as words, and beats the worst wording of the task on **dev**. When the check is content, score it on test, once. Is it as good there?
+# notebook, with *good* and *bad* as words, and beats the worst wording of the task on **dev**. When
+# the check is content, score it on test, once. Is it as good there?
 #
 # <details><summary>Hint</summary>
 #

@@ -16,7 +16,7 @@
 # # 03 · Few-shot: prompt-based fine-tuning and LM-BFF
 #
 # <!-- badges -->
-# `under 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
+# `about 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
 
 # %% [markdown]
 # ## Why
@@ -242,9 +242,9 @@ demonstration_playground(shown, task.splits["test"].select(range(20)))
 # %% [markdown]
 # ### Do they help?
 #
-# Four combinations: with and without demonstrations, with and without training. This pocket PLM has
-# rarely read a review with other people's reviews behind it. (So the way is longer than for the
-# query alone, and the steps are larger.) **What do you expect** of demonstrations without training,
+# Four combinations: with and without demonstrations, with and without training. The texts that this
+# pocket PLM was pre-trained on hold no solved examples; only those of `pocket-gpt2` do. (So the way
+# is longer than for the query alone, and the steps are larger.) **What do you expect** of demonstrations without training,
 # and then with it?
 
 
@@ -288,8 +288,7 @@ score_dots(
 # the demonstrations look like to *this* PLM: reviews full of praise and blame, about something
 # else, right beside the query, joined in a way it has never read. It has to find out that they are
 # examples. Does training bring the two rows nearer to each other? (You can let it train longer:
-# `STEPS`.) A PLM whose texts did hold rows of solved examples, `pocket-gpt2`, is asked in notebook
-# 05.
+# `STEPS`.) `pocket-gpt2`, which has read rows of solved examples, is asked in notebook 05.
 #
 # ## LM-BFF, part 2: label words found by the PLM
 #

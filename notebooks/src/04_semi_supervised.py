@@ -16,12 +16,12 @@
 # # 04 · Semi-supervised: PET and iPET
 #
 # <!-- badges -->
-# `under 2 minutes to run` · `60 minutes to read and play` · `CPU is enough` · `works offline`
+# `about 2 minutes to run` · `60 minutes to read and play` · `CPU is enough` · `works offline`
 
 # %% [markdown]
 # ## Why
 #
-# Labels are scarce, texts are not. Behind 20 labelled reviews there are usually thousands without a
+# Labels are scarce, texts are not. Behind 20 labelled reviews there may be thousands without a
 # label. A classifier trained the ordinary way can't use them.
 #
 # **Pattern-exploiting training** (PET; Schick & Schütze, 2021) can. Several prompts, each fine-tuned on
@@ -60,7 +60,7 @@ POOL = 240 if QUICK else 3000  # unlabelled texts
 TEST_EXAMPLES = 250 if QUICK else 1000
 STEPS, STUDENT_STEPS = (24, 80) if QUICK else (250, 1000)  # per pattern, and of the classifier
 REPETITIONS = 1 if QUICK else 3  # of each pattern
-ALPHA = 1.0 if QUICK else 0.9999  # of the loss; below 1 every step takes twice as long
+ALPHA = 1.0 if QUICK else 0.9999  # of the loss; below 1 every step has a second batch to read
 
 # %% [markdown]
 # ## Few labels, many texts
@@ -307,7 +307,7 @@ Table(
 # * **all labels**: a head, trained on as many examples *with* true labels as the pool has texts. That is
 #   what the unlabelled texts could be worth at best. (It has seen half of the words only, remember.)
 #
-# **What do you expect?** Sort the five before you run the cell. It takes most of this notebook's time.
+# **What do you expect?** Sort the five before you run the cell; while it trains, say why.
 
 
 # %%

@@ -16,7 +16,7 @@
 # # 05 · Zero-shot: in-context learning and multitask training
 #
 # <!-- badges -->
-# `under 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
+# `about 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
 
 # %% [markdown]
 # ## Why
@@ -447,7 +447,7 @@ Table(rows, caption=f"Median accuracy over prompts; best less worst prompt ({MAS
 # | calibration | nothing | the scores | a few empty inputs, once |
 # | multitask training | many *other* labelled tasks | the PLM, once | the query |
 #
-# With a few labels *and* the right to train, notebooks 03 and 04 are usually the better place.
+# With a few labels *and* the right to train, look into notebooks 03 and 04 first.
 
 # %% [markdown]
 # ## Summary

@@ -16,7 +16,7 @@
 # # 10 · Prefix tuning and P-tuning v2
 #
 # <!-- badges -->
-# `under 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
+# `about 2 minutes to run` · `75 minutes to read and play` · `CPU is enough` · `works offline`
 
 # %% [markdown]
 # ## Why
@@ -212,8 +212,8 @@ Table(
 
 # %% [markdown]
 # Look at three columns. The learning rates are hundreds of times those of full fine-tuning. The
-# epochs are many: **prefixes learn slowly**, and "stuck at the majority class" is the question
-# asked most about them. And the lengths go from 8 to 224. (The scores are those of the best epoch
+# epochs are many: **prefixes learn slowly**, and "stuck at the majority class" is among what users
+# of the authors' repository ask most. And the lengths go from 8 to 224. (The scores are those of the best epoch
 # *on dev*, so a little flattered; WSC's majority class alone has 63.5.)
 #
 # ### Train one

@@ -98,8 +98,8 @@ print(f"largest difference of a logit: {(by_words - by_vectors).abs().max():.1e}
 plm = tuned.detach()
 
 # %% [markdown]
-# None at all, or a rounding error's worth. The vectors stand exactly where word embeddings stand; the PLM then adds positions
-# and a norm to them, as it does to words.
+# None at all, or a rounding error's worth. The vectors stand exactly where word embeddings stand; the
+# PLM then adds positions and a norm to them, as it does to words.
 #
 # ### A bug that trains
 #
@@ -437,8 +437,8 @@ score_curves(
 )
 
 # %% [markdown]
-# Whatever you see here: a factor of some ten in size, on one task, is no test of a claim about factors
-# of a hundred and more. The claims of the course measure all pocket sizes on three tasks
+# Whatever you see here: a factor of 6 in size (28 with the large one), on one task, is no test of a
+# claim about a factor of more than a hundred. The claims of the course measure all pocket sizes on three tasks
 # (`course claims --only prompt-tuning-scales`), and even that is a look through a keyhole.
 #
 # ## Many tasks in one batch

@@ -223,8 +223,8 @@ score_dots(
 # the task needs, whoever teaches.
 #
 # Full size: DistilBERT has 40 % fewer parameters than BERT-base, is 60 % faster and keeps 97 % of
-# its score on GLUE (Sanh et al., 2019). Most of that comes from distilling *during pre-training*, on
-# a large corpus; we only did it for one task.
+# its score on GLUE (Sanh et al., 2019). There the teacher taught *during pre-training*, on a large
+# corpus; ours did so for one task only.
 #
 # ## Pruning: which weights matter?
 #

@@ -11,6 +11,7 @@ import pytest
 
 from autograder.checks import checks_of
 from autograder.course_folder import open_course
+from autograder.exercises import read_paper
 from autograder.feedback import feedback
 from autograder.homework import BONUS
 from autograder.paired import source_folder
@@ -43,7 +44,9 @@ def test_instructor_scores_everything_and_the_bonus_but_runs_and_words(course):
     result = load_result(course, "hw_adapter", "the-instructor")
     code = MOST - RUNS - WRITTEN
     assert (result.status, result.score, result.max_score) == ("graded", code + ON_TOP, MOST)
-    assert result.needs_person, "the written answers"
+    assert not result.needs_person
+    waiting = read_paper(course, "hw_adapter").waiting("the-instructor")
+    assert sum(one.most for one in waiting.values()) == WRITTEN
 
 
 def test_stub_scores_nothing_and_nothing_is_said_but_that(course):
@@ -67,8 +70,9 @@ def test_student_gets_what_is_said(course, student):
     earned = sum(expected.values()) + student.results
     assert result.earned == earned
     assert result.score == pytest.approx(earned * (1 - student.penalty_percent / 100))
-    ended = student.status == "crashed"
-    assert result.needs_person == (ended or any(name in student.answers for name in WORDS))
+    assert result.needs_person == (student.status == "crashed")
+    waiting = {one.name for one in read_paper(course, "hw_adapter").waiting(student.name)}
+    assert waiting == {name for name in WORDS if name in student.answers}
     with course.gradebook() as gradebook:
         found = gradebook.find_submission("hw_adapter", student.name)
         assert (found.score, found.max_score) == (earned, MOST)
