@@ -13,7 +13,7 @@ import pytest
 from autograder.evidence.alike import alike
 from autograder.evidence.packed import PackedRun, read_packed
 from autograder.evidence.recompute import check_method, judge_run
-from autograder.evidence.replay import FrozenPlm
+from autograder.evidence.replay import FrozenPlm, Replayed, counted
 from autograder.evidence.tensors import header
 from course_utils.errors import CourseError
 from course_utils.recipes.running import run_recipe
@@ -277,6 +277,18 @@ def test_another_adapter_is_found_by_replay(runs, ner, plm):
     evidence = judge_run(odd, ner)
     assert evidence.counts
     assert not plm.replay(odd, evidence.record, ner, sample=100).agrees
+
+
+def test_a_tag_that_tips_in_16_bit_is_no_other_adapter():
+    """One of twenty sentences has such a tag, as was seen; of the tags it is one in two hundred."""
+    again = ["B-V", "O", "B-ARG0", "I-ARG0", "O", "O", "O", "O", "O", "O"]
+    tipped = [*again[:1], "B-ARG1", *again[2:]]
+    seen = counted([(again, again)] * 190 + [(tipped, again)] * 10)
+    assert seen == Replayed(2000, 1990, "tags")
+    assert seen.agrees
+    assert not counted([(again, again)] * 150 + [(tipped, again)] * 50).agrees
+    assert counted([(None, again), (again[:4], again)]) == Replayed(20, 4, "tags")
+    assert counted([("yes", "no"), ("no", "no")]) == Replayed(2, 1)
 
 
 def test_the_same_files_of_two_students_are_flagged(run, task, plm):
