@@ -14,7 +14,8 @@ from typing import Any
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.plugins import ExportPlugin
 
-from autograder.course_folder import CourseFolder, read_roster
+from autograder.course_folder import CourseFolder, open_course, read_roster
+from autograder.late import renew_penalties
 from autograder.policy import Policy, read_policy
 from course_utils.errors import CourseError, unknown_name
 
@@ -39,6 +40,7 @@ class QuotedCsv(ExportPlugin):
 
     def export(self, gradebook: Gradebook) -> None:
         """Write the grades to `self.to`, or to grades.csv here."""
+        renew_penalties(open_course(self.parent.coursedir.root))
         rows = gradebook_rows(gradebook, set(self.assignment), {str(s) for s in self.student})
         write_csv(Path(self.to or "grades.csv"), COLUMNS, rows)
 
@@ -148,6 +150,7 @@ def export_for(lms: str, course: CourseFolder, assignment: str | None = None) ->
 def scores_of(course: CourseFolder, assignment: str | None) -> tuple[Scores, float]:
     """(student -> score, the most there is); students who handed in nothing are not among them."""
     policy = read_policy(course.policy_file) if course.policy_file.is_file() else Policy()
+    renew_penalties(course)
     with course.gradebook() as gradebook:
         known = {one.name: one.max_score for one in gradebook.assignments}
         if assignment is not None and assignment not in known:

@@ -15,6 +15,7 @@ from autograder.exercises import (
     check_in_words,
     read_paper,
 )
+from autograder.late import renew_penalties
 from autograder.page import bar, document, esc, many, points
 from autograder.results import BONUS, RESULTS, STATUSES, Check, Result, load_results
 from course_utils.errors import CourseError
@@ -38,6 +39,7 @@ def feedback(
         CourseError: nothing has been graded.
     """
     course = open_course(course_dir)
+    renew_penalties(course)
     results = load_results(course, assignment)
     if students is not None:
         wanted = set(students)

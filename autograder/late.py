@@ -74,6 +74,33 @@ def handed_in_late(course: CourseFolder, assignment: str) -> dict[str, Late]:
     return found
 
 
+def renew_penalties(course: CourseFolder) -> None:
+    """Lateness costs its share of the score there is now.
+
+    nbgrader reckons it when it grades, before a person has given points for written answers; of a
+    late submission these would stay whole.
+    """
+    if not course.policy_file.is_file():
+        return
+    policy = read_policy(course.policy_file)
+    with course.gradebook() as gradebook:
+        for assignment in gradebook.assignments:
+            for one in gradebook.assignment_submissions(assignment.name):
+                if not one.timestamp or not one.total_seconds_late:
+                    continue
+                try:
+                    group = group_of(one.student_id, course.root)
+                    due = policy.due(assignment.name, group, one.student_id)
+                except CourseError:
+                    continue  # in no group that has a deadline: `course grade` says so
+                if due is None:
+                    continue
+                behind = one.timestamp.replace(tzinfo=datetime.UTC) - due
+                for notebook in one.notebooks:
+                    notebook.late_submission_penalty = policy.penalty_of(notebook.score, behind)
+        gradebook.db.commit()
+
+
 def group_of(student: str, root: Path) -> str:
     """The student's group in the course folder's roster; "" without a roster or a group."""
     if not (root / "roster.csv").is_file():

@@ -14,6 +14,7 @@ from autograder.class_page import class_page
 from autograder.course_folder import CourseFolder, open_course
 from autograder.exercises import Paper, read_paper
 from autograder.export import write_csv
+from autograder.late import renew_penalties
 from autograder.live import COLOURS, plain
 from autograder.results import Result, load_results
 from course_utils.errors import CourseError
@@ -51,6 +52,7 @@ def report(assignment: str, course_dir: Path | str = "course-run") -> Report:
         CourseError: nothing has been graded.
     """
     course = open_course(course_dir)
+    renew_penalties(course)
     results = load_results(course, assignment)
     if not results:
         raise CourseError(

@@ -139,3 +139,29 @@ def test_the_group_is_that_of_the_roster(tmp_path):
         csv.writer(file).writerows([["student_id", "group"], ["ann", " 5 "]])
     assert group_of("ann", tmp_path) == "5"
     assert group_of("bob", tmp_path) == ""
+
+
+def test_points_given_by_hand_are_late_too(course, hand_in, workers):
+    """A person gives two points for a written answer; nbgrader has reckoned lateness before."""
+    from autograder.course_folder import open_course
+    from autograder.export import scores_of
+    from autograder.feedback import feedback
+    from autograder.report import report
+
+    for student, stamp in (("ann", "2026-11-01 12:00:00"), ("cid", "2026-10-30 12:00:00")):
+        folder = hand_in(student, **tiny.SOLUTIONS)
+        (folder / student / "timestamp.txt").write_text(f"{stamp} Asia/Taipei")
+    given = {"roster": course / "roster.csv", "workers": workers, "progress": False}
+    grade_class("tiny", course / "course", folder, **given)
+    opened = open_course(course / "course")
+    with opened.gradebook() as gradebook:
+        for one in gradebook.assignment_submissions("tiny"):
+            one.notebooks[0].grades[0].extra_credit = 2.0
+        gradebook.db.commit()
+    assert scores_of(opened, "tiny") == ({"ann": 3.0, "cid": 6.0}, 4.0), "half of 6, as of 4"
+    assert {r.student: r.score for r in report("tiny", opened.root).results}["ann"] == 3.0
+    page = feedback("tiny", opened.root, ["ann"])[0].read_text()
+    assert "-3" in page or "−3" in page
+    with opened.gradebook() as gradebook:
+        (row,) = gradebook_rows(gradebook, students={"ann"})
+    assert (row["raw_score"], row["late_submission_penalty"]) == (6.0, 3.0)
