@@ -12,6 +12,7 @@ carries the points of the runs, by the policy.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import inspect
 import json
 import secrets
@@ -46,7 +47,7 @@ class Homework:
 
     Attributes:
         source: the instructor's notebook.
-        seed: of what the checks draw: the same for the whole class, and no student knows it.
+        seed: of the course, and no student knows it; see `draws`.
         own_checks: the text of an instructor's own checks, "" where they are the kit's.
         version: changes with anything that decides a score, so that older verdicts are not
             taken for this one's.
@@ -75,6 +76,16 @@ class Homework:
     def limits(self) -> Limits:
         """What a student's code may use."""
         return self.policy.limits_of(self.name)
+
+    def draws(self, of: str) -> str:
+        """The seed of what the checks draw for a submission with that digest.
+
+        The same work gets the same draws wherever and whenever it is judged. Other work gets
+        others, so that inputs which an exception quoted in the feedback are of no use in the next
+        try; and they can't be worked out without the course's seed. Whose work it is does not
+        count: two who hand in the same cells are asked the same, and so earn the same.
+        """
+        return hmac.new(self.seed.encode(), of.encode(), hashlib.sha256).hexdigest()
 
     def points_of(self, exercise: str) -> float:
         """What an exercise can earn."""

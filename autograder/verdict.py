@@ -88,7 +88,8 @@ def judge_submission(
     started = time.monotonic()
     cells = cells_to_run(notebook, training)
     sources = [("prelude", PRELUDE), *((name, plain_python(source)) for _, name, source in cells)]
-    judgement = judge(open_worker, sources, job.checks.all, seed=job.seed, seconds=seconds)
+    name = digest(job, notebook, packed, training)
+    judgement = judge(open_worker, sources, job.checks.all, seed=job.draws(name), seconds=seconds)
     runs = runs or Runs()
     status, reason = _status(judgement, notebook, lambda name: _fails_alone(job, name, open_worker))
     checks = tuple(
@@ -106,7 +107,7 @@ def judge_submission(
         digests=runs.digests,
         said=_said(cells, judgement.cells[1:]),
         seconds=round(time.monotonic() - started, 2),
-        digest=digest(job, notebook, packed, training),
+        digest=name,
         needs_person=doubt or runs.needs_person or status in ("infra_error", "crashed"),
     )
 

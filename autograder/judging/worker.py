@@ -14,6 +14,7 @@ import contextlib
 import io
 import os
 import sys
+import types
 from typing import Any
 
 MOST_SAID = 10_000  # characters of a cell's output that are passed on
@@ -27,7 +28,8 @@ class Worker:
     """The student's namespace, and the objects the judge holds by number."""
 
     def __init__(self, cell_bytes: int = CELL_BYTES, all_bytes: int = ALL_BYTES) -> None:
-        self.names: dict[str, Any] = {"__name__": "__main__"}
+        self.main = types.ModuleType("__main__")
+        self.names: dict[str, Any] = vars(self.main)
         self.objects: list[Any] = []
         self.cell_bytes, self.left = cell_bytes, all_bytes
 
@@ -252,6 +254,8 @@ def serve(
     from autograder.judging.wire import decode, encode
 
     worker = Worker(cell_bytes, all_bytes)
+    # as in Jupyter: what a cell defines is found there by pickle, so by a pool of processes
+    sys.modules["__main__"] = worker.main
     while True:
         head = _exactly(reads, HEAD.size)
         if head is None:

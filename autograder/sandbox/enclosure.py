@@ -39,7 +39,7 @@ OURS = (
     "autograder/sandbox/__init__.py",
     "autograder/sandbox/warm.py", "autograder/sandbox/keeper.py", "autograder/sandbox/layers.py",
     "autograder/sandbox/landlock.py", "autograder/sandbox/seccomp.py",
-    "autograder/sandbox/kernel.py",
+    "autograder/sandbox/kernel.py", "autograder/sandbox/by_value.py",
 )  # fmt: skip
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache",
           "/etc/localtime", "/etc/alternatives", "/sys/devices/system/cpu")  # fmt: skip

@@ -24,7 +24,9 @@ from autograder.sandbox.layers import (
     new_namespaces,
 )
 
-WATCH_SECONDS = 0.1
+WATCH_SECONDS, SOONEST = 0.1, 0.01
+FILLED = 2e9  # bytes that a processor can fill in a second
+SOCKET_BYTES = 212_992  # that wait in a socket; the kernel's own default, and none can ask for more
 
 
 def keep(request: dict, files: list[int], life: int, confined: bool) -> None:
@@ -77,12 +79,19 @@ def _keep(request: dict, files: list[int], link: socket.socket, life: int, confi
 
 def _watch(worker: int, handle: int, others: list[int], most: int) -> bool:
     """Waits until the worker or one of the others ends; True where it used too much memory."""
+    seconds = WATCH_SECONDS if most else None
     while True:
-        ready, _, _ = select.select([handle, *others], [], [], WATCH_SECONDS if most else None)
+        ready, _, _ = select.select([handle, *others], [], [], seconds)
         if ready:
             return False
-        if most and _uses_more(worker, most):
-            return True
+        if most:
+            tree = _tree(worker)
+            left = most - _used(tree, most)
+            if left < 0:
+                return True
+            # one process has a limit of its own that is exact; many can fill the rest quickly
+            rate = FILLED * min(len(tree), os.cpu_count() or 1)
+            seconds = min(WATCH_SECONDS, max(SOONEST, left / rate))
 
 
 def _end(worker: int, handle: int, confined: bool) -> int:
@@ -107,16 +116,20 @@ def why(status: int) -> str:
     return "timeout" if by == signal.SIGXCPU else "crashed"
 
 
-def _uses_more(worker: int, most: int) -> bool:
-    """Whether a worker with its descendants holds more, what the warm process shares included.
+def _used(tree: list[int], most: int) -> int:
+    """Bytes that processes hold, what the warm process shares included, and what waits in sockets.
 
     First a bound from above that costs little; only where it is too large, the kernel's account,
     in which a page that n processes share is an n-th of a page for each.
     """
-    tree = _tree(worker)
-    if sum(_resident(process) for process in tree) <= most:
-        return False
-    return sum(_exact(process) for process in tree) > most
+    waiting = SOCKET_BYTES * _sockets()
+    bound = sum(_resident(process) for process in tree) + waiting
+    return bound if bound <= most else sum(_exact(process) for process in tree) + waiting
+
+
+def _sockets() -> int:
+    """How many there are in the worker's network, which is the keeper's, too."""
+    return Path("/proc/self/net/unix").read_bytes().count(b"\n") - 1
 
 
 def _tree(worker: int) -> list[int]:
@@ -163,6 +176,7 @@ def _become_worker(request: dict, files: list[int], tell: int, confined: bool) -
         reads, writes, tell = _only(*files, tell)
         try:
             if confined:
+                _send_tensors_by_value()
                 give_up(request["limits"])
             else:
                 os.chdir(request["folder"])
@@ -177,6 +191,12 @@ def _become_worker(request: dict, files: list[int], tell: int, confined: bool) -
         os._exit(code)
 
 
+def _send_tensors_by_value() -> None:
+    from autograder.sandbox.by_value import send_by_value  # needs torch, which the warm process has
+
+    send_by_value()
+
+
 def _only(*files: int) -> list[int]:
     """Moves these files to 3, 4, 5 ... and closes everything else above 2."""
     high = [os.dup2(os.dup(file), 200 + place) for place, file in enumerate(files)]
@@ -189,7 +209,6 @@ def _only(*files: int) -> list[int]:
 def _serve(reads: int, writes: int, limits: dict) -> None:
     from autograder.judging import worker
 
-    sys.modules["__main__"] = worker  # as where it is started by its name
     sys.argv = ["worker", str(reads), str(writes)]
     sys.path[0] = ""
     worker.serve(reads, writes, limits["output_bytes"], limits["total_output_bytes"])

@@ -43,6 +43,14 @@ def drop_root() -> None:
             os.setresuid(65534, 65534, 65534)
 
 
+def first_to_go() -> None:
+    """Should the machine run out of memory, the kernel ends this process before any of ours."""
+    with layer("being the first to end where memory is short"):
+        kernel.prctl(kernel.DUMPABLE, 1)  # else its own /proc/self is closed to it
+        Path("/proc/self/oom_score_adj").write_text("1000")
+        kernel.prctl(kernel.DUMPABLE, 0)
+
+
 def new_namespaces() -> None:
     """A user, and numbers of processes, network, messages and host name of its own.
 
@@ -65,6 +73,7 @@ def new_namespaces() -> None:
 
 def give_up(limits: dict) -> None:
     """All the rest, by the child: files, capabilities, limits, system calls."""
+    first_to_go()
     with layer("private mounts in the sandbox"):
         _private_mounts(limits["scratch_bytes"])
     with layer("limits on resources"):

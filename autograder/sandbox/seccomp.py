@@ -3,6 +3,13 @@
 A program for the kernel's packet filter machine (BPF), as in the kernel's documentation,
 userspace-api/seccomp_filter. Everything else stays allowed: torch needs several hundred calls, and
 the namespaces round the worker hold without this filter.
+
+Of sockets, honest work needs pairs alone: asyncio wakes itself by one, multiprocessing has them for
+pipes. A pair leads nowhere but to its other end, if it is a stream: over datagrams one could write
+to any socket with a name. Sockets that are connected by name stay refused, of AF_UNIX too: a path
+may lead to a service of the machine that has its socket in a folder of Python's, and no namespace
+is between. So do messages with control data, which could pass on open files, and whose bookkeeping
+in the kernel had holes, and out-of-band data likewise.
 """
 
 from __future__ import annotations
@@ -26,9 +33,10 @@ from autograder.sandbox.kernel import (
 
 # name: (number on x86_64, on aarch64); None where there is no such call
 REFUSED = {
-    # sockets
-    "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
-    "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
+    # sockets; but see the docstring
+    "connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202),
+    "accept4": (288, 242), "setsockopt": (54, 208), "sendmsg": (46, 211), "recvmsg": (47, 212),
+    "sendmmsg": (307, 269), "recvmmsg": (299, 243),
     # other processes
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "pidfd_getfd": (438, 438), "kcmp": (312, 272),
@@ -59,12 +67,14 @@ REFUSED = {
 }  # fmt: skip
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, audit number
 _CLONE, _CLONE3 = (56, 220), (435, 435)
+_SOCKET, _SOCKETPAIR, _SENDTO, _RECVFROM = (41, 198), (53, 199), (44, 206), (45, 207)
+_UNIX, _STREAM, _TYPES, _OUT_OF_BAND = 1, 1, 0xF, 1
 _NEW = NEW_MOUNTS | NEW_CGROUP | NEW_UTS | NEW_IPC | NEW_USER | NEW_PID | NEW_NET
 
 # Instructions; the last two numbers of a jump are how many to skip if so, and if not.
-_LOAD, _JUMP_EQUAL, _JUMP_BITS, _JUMP_FROM, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
+_LOAD, _AND, _JUMP_EQUAL, _JUMP_BITS, _JUMP_FROM, _RETURN = 0x20, 0x54, 0x15, 0x45, 0x35, 0x06
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
-_NUMBER_AT, _MACHINE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
+_NUMBER_AT, _MACHINE_AT, _ARGUMENTS_AT = 0, 4, (16, 24, 32, 40)  # their lower halves
 _X32 = 0x40000000  # numbers of a third set of calls, on x86_64
 
 
@@ -84,14 +94,43 @@ def program(machine: str) -> bytes:
             steps += _refuse(numbers[column], errno.EPERM)
     # what clone3 is asked for lies in memory that a filter can't read: libc goes on to clone
     steps += _refuse(_CLONE3[column], errno.ENOSYS)
+    steps += _only_stream_pairs(column)
     steps += [
         (_JUMP_EQUAL, 0, 3, _CLONE[column]),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
+        (_LOAD, 0, 0, _ARGUMENTS_AT[0]),
         (_JUMP_BITS, 0, 1, _NEW),
         (_RETURN, 0, 0, _ERROR | errno.EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+def _only_stream_pairs(column: int) -> list[tuple[int, int, int, int]]:
+    """No sockets (that the network can't be reached is what code knows how to say), but pairs."""
+    steps = [
+        (_JUMP_EQUAL, 0, 4, _SOCKET[column]),
+        (_LOAD, 0, 0, _ARGUMENTS_AT[0]),
+        (_JUMP_EQUAL, 0, 1, _UNIX),
+        (_RETURN, 0, 0, _ERROR | errno.EPERM),
+        (_RETURN, 0, 0, _ERROR | errno.ENETUNREACH),
+        (_JUMP_EQUAL, 0, 7, _SOCKETPAIR[column]),
+        (_LOAD, 0, 0, _ARGUMENTS_AT[0]),
+        (_JUMP_EQUAL, 0, 3, _UNIX),
+        (_LOAD, 0, 0, _ARGUMENTS_AT[1]),
+        (_AND, 0, 0, _TYPES),
+        (_JUMP_EQUAL, 1, 0, _STREAM),
+        (_RETURN, 0, 0, _ERROR | errno.EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    for number in (_SENDTO[column], _RECVFROM[column]):
+        steps += [
+            (_JUMP_EQUAL, 0, 4, number),
+            (_LOAD, 0, 0, _ARGUMENTS_AT[3]),
+            (_JUMP_BITS, 0, 1, _OUT_OF_BAND),
+            (_RETURN, 0, 0, _ERROR | errno.EPERM),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    return steps
 
 
 def _refuse(number: int, error: int) -> list[tuple[int, int, int, int]]:

@@ -30,7 +30,7 @@ from autograder.sandbox.layers import LayerMissing, drop_root
 
 LIBRARIES = ("torch", "safetensors.torch", "transformers", "autograder.judging.plms",
              "autograder.judging.wire", "autograder.judging.worker",
-             "course_utils.plm.load")  # fmt: skip
+             "autograder.sandbox.by_value", "course_utils.plm.load")  # fmt: skip
 
 
 def main(confined: bool, folder: str = "") -> None:

@@ -99,6 +99,8 @@ def folder(tmp_path, released):
         answers = {"half": tiny.SOLUTIONS["half"]} | ({"double": "return 4"} if number % 2 else {})
         if number == 2:
             answers["half"] = "import time\n    time.sleep(3)\n    return x / 2"
+        if number == 3:
+            answers["half"] = "raise ValueError(x)"  # its feedback shows what was drawn
         notebook = tiny.answered(nbformat.from_dict(released), answers)
         place = tmp_path / "in" / f"s{number}" / "tiny.ipynb"
         place.parent.mkdir(parents=True)

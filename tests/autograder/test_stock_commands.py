@@ -25,7 +25,8 @@ def nbgrader(folder, *arguments: str) -> str:
 def stocked(course_dir, hand_in):
     hand_in("ann", **tiny.SOLUTIONS)
     folder = hand_in("ben", **{**tiny.CLASS["noisy"][0], "double": "return 4"})
-    for student in ("ann", "ben"):
+    hand_in("eve", **{**tiny.SOLUTIONS, "half": "raise ValueError(x)"})
+    for student in ("ann", "ben", "eve"):
         shutil.copytree(folder / student, course_dir / "submitted" / student / "tiny")
     return course_dir
 
@@ -37,12 +38,14 @@ def test_autograde_feedback_export(stocked, workers):
     nbgrader(stocked, "export")
     with (stocked / "grades.csv").open(newline="") as file:
         rows = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert rows == {"ann": 4, "ben": 2}
+    assert rows == {"ann": 4, "ben": 2, "eve": 3}
     page = (stocked / "feedback" / "ben" / "tiny" / "tiny.html").read_text("utf-8")
     assert "double of a large number: not the value" in page
     assert "expect_value" not in page
     ours = grade_class("tiny", stocked, workers=workers, progress=False)
     assert {result.student: result.score for result in ours} == rows
+    again = grade_class("tiny", stocked, workers=workers, regrade=True, progress=False)
+    assert [r.checks for r in again] == [r.checks for r in ours]  # with what an exception quotes
 
 
 def test_release_by_nbgrader_is_the_same_release(stocked):

@@ -120,6 +120,12 @@ def test_leaving_is_an_error_and_not_the_end(fresh):
     assert fresh.run([("b", "1")])[0].error == ""
 
 
+def test_what_a_cell_defines_is_found_by_pickle(fresh):
+    """As in Jupyter, where a cell's names are those of __main__."""
+    source = "import pickle\nclass Own: pass\nprint(type(pickle.loads(pickle.dumps(Own()))) is Own)"
+    assert fresh.run([("a", source)])[0].said == "True\n"
+
+
 def lost(student, source, seconds=5.0):
     with pytest.raises(Lost) as caught:
         student.run([("a", source)], seconds=seconds)
@@ -165,15 +171,15 @@ def test_nothing_of_ours_is_open_in_it(fresh, tmp_path):
 
 FORGERIES = {
     "an answer nobody asked for": (
-        "import gc\nfrom autograder.judging import worker as w\n"
         "def answer(self, request): return {'turn': 99, 'value': 1, 'said': ''}\n"
-        "w = __import__('sys').modules['__main__']\nw.Worker.answer = answer"
+        "from autograder.judging import worker as w\nw.Worker.answer = answer"
     ),
     "an answer of another form": (
-        "w = __import__('sys').modules['__main__']\nw.Worker.answer = lambda self, request: [1, 2]"
+        "from autograder.judging import worker as w\n"
+        "w.Worker.answer = lambda self, request: [1, 2]"
     ),
     "value and error at once": (
-        "w = __import__('sys').modules['__main__']\n"
+        "from autograder.judging import worker as w\n"
         "w.Worker.answer = lambda self, r: {'turn': r['turn'], 'value': 1, 'said': '',\n"
         "    'error': {'class': 'A', 'message': 'b'}}"
     ),
