@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import inspect
 import json
 import secrets
 import types
@@ -137,7 +136,7 @@ def homework_of(
 ) -> Homework:
     """A homework from its parts; see `Homework`."""
     checks = _load(name, own_checks) if own_checks else autograder.checks.checks_of(name)
-    version = _version(source, checks, policy, own_checks)
+    version = _version(name, source, policy, own_checks)
     return Homework(name, notebook_name, source, checks, policy, seed, version, own_checks)
 
 
@@ -217,15 +216,14 @@ def digest(
     return mark.hexdigest()
 
 
-def _version(source: NotebookNode, checks: Checks, policy: Policy, own_checks: str) -> str:
+def _version(name: str, source: NotebookNode, policy: Policy, own_checks: str) -> str:
     mark = hashlib.sha256(__version__.encode())
     mark.update(nbformat.writes(source).encode())
     mark.update(repr((policy.results, policy.tracks)).encode())  # not deadlines: see clerk.py
     mark.update(own_checks.encode())
-    kits = set() if own_checks else {inspect.getmodule(check.run) for check in checks.all}
-    paths = {Path(module.__file__) for module in kits if module is not None}
+    paths = [] if own_checks else autograder.checks.files_of(name)
     # by their paths: importing the PLMs takes seconds, and not every homework needs them
-    paths |= {Path(judge.__file__).with_name(f"{name}.py") for name in JUDGES}
+    paths += [Path(judge.__file__).with_name(f"{module}.py") for module in JUDGES]
     for text in sorted(path.read_bytes() for path in paths):  # folders differ between machines
         mark.update(text)
     return mark.hexdigest()

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from autograder.checks.hw_prompt.frozen import expect_logits
 from autograder.judging.judge import Checks, Draw, expect, expect_refusal, expect_tensor
 from autograder.judging.plms import small_plm
 from autograder.judging.student import Student
@@ -180,14 +181,6 @@ def asked(student: Student, draw: Draw, family: str, length: int) -> tuple[Any, 
     return got, prompted(here, values, ids, mask), torch.cat(
         [torch.ones(len(ids), length, dtype=torch.bool), mask.bool()], dim=1
     )  # fmt: skip
-
-
-def expect_logits(what: str, got: Any, expected: torch.Tensor, read: torch.Tensor) -> None:
-    """Equal wherever the text is not padding."""
-    expect(type(got) is torch.Tensor, f"{what}: expected a tensor.")
-    shapes = f"expected the shape {tuple(expected.shape)}, got {tuple(got.shape)}"
-    expect(got.shape == expected.shape, f"{what}: {shapes}.")
-    expect_tensor(what, got[read], expected[read].detach())
 
 
 @check("BERT reads the prompt like words, padding left out", points=3, exercise="prompted-logits")
