@@ -13,10 +13,11 @@
     by_value     inside: how tensors go from one of a student's processes to another
     landlock, seccomp, kernel   inside: the calls that the standard library lacks
 
-What honest work can do in there: start programs, threads and processes, asyncio, pools, a DataLoader
-with workers. What it can't, and is told at once: reach a network ("Network is unreachable"), use
-sockets that have a name (so no `multiprocessing.Manager`, no start method "forkserver"), and read
-/proc. Tensors that processes send one another by a queue are copies, with bubblewrap.
+What honest work can do in there: start programs, threads and processes, use asyncio, pools and a
+DataLoader with workers. What it can't, and is told at once: reach a network ("Network is
+unreachable"), use sockets that have a name (so no `multiprocessing.Manager`, no start method
+"forkserver"), and read /proc. Tensors that processes send one another by a queue are copies, with
+bubblewrap.
 
 What is not contained: two students who know of each other could signal through what they share
 (how busy the machine is, locks on read-only files), and one who takes every processor slows the
