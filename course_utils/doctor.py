@@ -249,11 +249,14 @@ def why_no_sandbox(kind: str) -> str | None:
 
 def check_sandbox(why_not: Callable[[str], str | None] = why_no_sandbox) -> Finding:
     """Which sandbox for students' code really starts here; only those who grade want one."""
+    from autograder.sandbox.trying import WEAKER
+
     reasons = []
     for kind in ("bubblewrap", "docker", "podman"):
         reason = why_not(kind)
         if reason is None:
-            return Finding("sandbox", "ok", f"{kind} works")
+            text = "; ".join([f"{kind} works", *([WEAKER[kind]] if kind in WEAKER else [])])
+            return Finding("sandbox", "ok", text)
         reasons.append(reason)
     advice = "Only graders want one. On Debian or Ubuntu: sudo apt install bubblewrap"
     return Finding("sandbox", "attention", "; ".join(reasons), advice)

@@ -151,6 +151,7 @@ def test_offline_variables_are_named_and_nothing_is_asked(hub, variable):
 
 def test_sandbox_prefers_bubblewrap_and_falls_back():
     assert "bubblewrap" in doctor.check_sandbox(lambda kind: None).text
+    assert "without a control group" in doctor.check_sandbox(lambda kind: None).text
     found = doctor.check_sandbox(lambda kind: None if kind == "podman" else "broken")
     assert (found.state, found.text) == ("ok", "podman works")
 

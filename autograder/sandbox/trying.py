@@ -6,6 +6,12 @@ from autograder.sandbox import enclosure, engine
 
 KINDS = ("bubblewrap", "docker", "podman", "none")
 
+#: what is weaker with a kind, for whoever chooses one
+WEAKER = {
+    "bubblewrap": "it limits the memory of each process; that of a student's processes together is "
+    "watched, without a control group"
+}
+
 
 def why_not(kind: str, image: str = engine.IMAGE) -> str | None:
     """Why a kind can't be used on this machine; None where it can."""

@@ -198,6 +198,53 @@ def test_memory_taken_by_many_processes_is_seen_in_time(sandbox):
     assert well(sandbox)
 
 
+BY_MANY = {
+    "memory that they share": (
+        "import mmap, os, time\n"
+        "for _ in range(15):\n"
+        "    if os.fork() == 0:\n"
+        "        m = mmap.mmap(-1, 10 ** 8); m.write(b'x' * 10 ** 8)\n"
+        "        time.sleep(100)\n"
+        "time.sleep(100)\n"),
+    "one after the other, each its parent's end": (
+        "import os, time\n"
+        "while True:\n"
+        "    x = bytearray(b'x' * 10 ** 8)\n"
+        "    if os.fork(): time.sleep(100)\n"
+        "    x = None\n"),
+    "unreadable to their keeper": (
+        "import ctypes, os, time\n"
+        "for _ in range(15):\n"
+        "    if os.fork() == 0:\n"
+        "        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\n"
+        "        x = b'x' * 10 ** 8\n"
+        "        time.sleep(100)\n"
+        "time.sleep(100)\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", BY_MANY)
+def test_processes_share_one_limit_of_memory(sandbox, how):
+    assert attack(sandbox, BY_MANY[how], seconds=20).status == "out_of_memory"
+
+
+def test_where_the_machine_runs_short_a_student_goes_first(sandbox):
+    """By the kernel's own order, which no student can change; the warm process stays."""
+    student = Student(sandbox.connect(), seconds=10)
+    after = run(
+        student,
+        "import os, subprocess\n"
+        "try: open('/proc/self/oom_score_adj', 'w').write('-1000')\n"
+        "except OSError: print('refused')\n"
+        "subprocess.Popen(['sleep', '300'])\n",
+    )
+    everybody = psutil.Process(sandbox.process.pid).children(recursive=True)
+    order = [int(Path(f"/proc/{p.pid}/oom_score_adj").read_text()) for p in everybody]
+    student.close()
+    assert after.said == "refused\n"
+    assert [value == 1000 for value in order] == [False, False, False, True, True]
+
+
 DISK = {
     "/tmp": "open('/tmp/x', 'wb')",
     "/dev/shm": "open('/dev/shm/x', 'wb')",

@@ -175,8 +175,7 @@ FORGERIES = {
         "from autograder.judging import worker as w\nw.Worker.answer = answer"
     ),
     "an answer of another form": (
-        "from autograder.judging import worker as w\n"
-        "w.Worker.answer = lambda self, request: [1, 2]"
+        "from autograder.judging import worker as w\nw.Worker.answer = lambda self, request: [1, 2]"
     ),
     "value and error at once": (
         "from autograder.judging import worker as w\n"

@@ -38,13 +38,20 @@ def test_the_command_line_leaves_nothing_open(kind):
         "--memory-swap": "1000000000",
         "--pids-limit": "50",
         "--pull": "never",
+        "--log-driver": "none",
+        "--ipc": "private",
     }.items():
         assert option(line, name) == [value]
-    assert not {"--volume", "-v", "--mount", "--privileged", "--device"} & set(line)
+    assert not {"--volume", "-v", "--mount", "--privileged", "--device", "--env-file"} & set(line)
+    assert not [part for part in line if ".sock" in part]
+    given = option(line, "--env")
+    for proxy in ("HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+        assert f"{proxy}=" in given
     assert option(line, "--tmpfs")[0].startswith("/tmp:rw,nosuid,nodev,size=")
     assert "A=b" in option(line, "--env")
     assert line[line.index("image") :] == [
-        "image", "python", "-m", "autograder.judging.worker", "0", "1", "5000", "5000000",
+        "image", "timeout", "--signal", "KILL", "160",
+        "python", "-m", "autograder.judging.worker", "0", "1", "5000", "5000000",
     ]  # fmt: skip
 
 
@@ -61,6 +68,8 @@ if given[0] == "run":
         file.write(str(worker.pid))
     status = worker.wait()
     sys.exit(status if status >= 0 else 128 - status)
+if given[0] == "info":
+    print(os.environ.get("HOLDS", "true:memory true:pids"))
 if given[0] == "kill":
     os.kill(int(open(log + "/" + given[1]).read()), signal.SIGKILL)
 """
@@ -99,7 +108,7 @@ def test_a_container_that_hangs_is_killed_by_its_name(docker):
         with pytest.raises(Lost) as lost:
             student.run([("a", "while True: pass")], 1)
     assert lost.value.why == "timeout"
-    assert (docker / "log").read_text().split() == ["image", "run", "kill"]
+    assert (docker / "log").read_text().split() == ["image", "info", "run", "kill"]
     (worker,) = [p for p in docker.iterdir() if p.name.startswith("worker-")]
     assert not psutil.pid_exists(int(worker.read_text()))
 
@@ -108,6 +117,32 @@ def test_an_engine_without_the_image_says_how_to_build_it(docker):
     (docker / "docker").write_text("#!/bin/sh\necho 'no such image' >&2\nexit 1\n")
     with pytest.raises(CourseError, match="no such image.*docker build -t peft-course-worker"):
         open_sandbox("docker")
+
+
+@pytest.mark.parametrize("answer", ["false:memory true:pids", "true:pids", "", "memory"])
+def test_an_engine_that_can_not_limit_memory_is_refused(docker, monkeypatch, answer):
+    monkeypatch.setenv("HOLDS", answer)
+    with pytest.raises(CourseError, match="docker can't limit memory"):
+        open_sandbox("docker")
+
+
+def test_podman_names_its_control_groups(docker, monkeypatch):
+    (docker / "docker").rename(docker / "podman")
+    monkeypatch.setenv("HOLDS", "cpuset cpu io memory pids")
+    assert engine.why_not("podman") is None
+    monkeypatch.setenv("HOLDS", "cpu memory")
+    assert "can't limit pids" in engine.why_not("podman")
+
+
+def test_an_engine_that_starts_nothing_is_not_the_students_fault(docker, monkeypatch):
+    text = (docker / "docker").read_text()
+    line = 'if given[0] == "run": sys.stderr.write("no room" + " " * 10**6); sys.exit(125)\n'
+    (docker / "docker").write_text(text.replace('if given[0] == "run":\n', f"{line}if False:\n"))
+    with (
+        open_sandbox("docker") as sandbox,
+        pytest.raises(CourseError, match="docker did not start a worker. It said: no room"),
+    ):
+        sandbox.connect()
 
 
 def test_a_missing_engine_is_named(tmp_path, monkeypatch):
