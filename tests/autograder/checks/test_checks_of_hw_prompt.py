@@ -2,85 +2,45 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import nbformat
 import pytest
-from hw_prompt_answers import RIGHT, SLIPS, WRONG
+from hw_prompt_alternatives import ALTERNATIVES
+from hw_prompt_right import RIGHT
+from hw_prompt_slips import SLIPS
+from hw_prompt_wrong import WRONG
+from tried_answers import Bench, as_given, code, draws, judged_stub
 
 from autograder.checks import checks_of
-from autograder.judging.judge import Check, Draw, Wrong, judge
-from autograder.judging.student import Student, StudentError
-from autograder.sample_class import STUB, solutions, write_answer
+from autograder.judging.judge import Draw
+from autograder.judging.student import Student
+from autograder.sample_class import write_answer
 from course_utils.errors import CourseError
 
-SOURCE = Path(__file__).parents[3] / "assignments" / "source" / "hw_prompt" / "hw_prompt.ipynb"
 CHECKS = checks_of("hw_prompt").all
 POINTS = {"fill-template": 6, "label-scores": 8, "label-probabilities": 6, "soft-prompt": 7,
           "extend-batch": 6, "prompted-logits": 7, "keys-and-values": 3, "prefix": 8,
           "prefixed-logits": 5, "text-share": 4}  # fmt: skip
-DRAWS = 4
-NOTEBOOK = nbformat.read(SOURCE, as_version=4)
-CODE = {
-    cell.metadata["nbgrader"]["grade_id"]: cell.source
-    for cell in NOTEBOOK.cells
-    if cell.cell_type == "code" and "nbgrader" in cell.metadata
-}
-BEFORE = ("setup", "check-tools")
-
-
-def stubbed(source: str) -> str:
-    """An answer's cell as students get it."""
-    lines, inside = [], False
-    for line in source.splitlines():
-        if "BEGIN SOLUTION" in line:
-            lines += [line[: -len(line.lstrip())] + stub for stub in STUB]
-        inside = (inside or "BEGIN SOLUTION" in line) and "END SOLUTION" not in line
-        if not inside and "END SOLUTION" not in line:
-            lines.append(line)
-    return "\n".join(lines)
+DRAWS = draws(4)
+CODE = code("hw_prompt")
 
 
 def answered(exercise: str, bodies: list[str]) -> str:
-    return write_answer(stubbed(CODE[exercise]), bodies)
+    return write_answer(as_given(CODE[exercise]), bodies)
+
+
+OTHERS = {name: [*(answered(name, bodies) for bodies in RIGHT[name]), *ALTERNATIVES[name]]
+          for name in RIGHT}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory, connect):
-    """A worker with the right answers; what a test changes it puts back."""
     student = Student(connect(tmp_path_factory.mktemp("bench")), seconds=60)
-    ran = student.run([(name, CODE[name]) for name in (*BEFORE, *POINTS)])
-    assert not any(cell.kind for cell in ran), ran
-    yield student
+    yield Bench("hw_prompt", student)
     student.close()
 
 
-def tried(
-    bench: Student, exercise: str, source: str, about: str = "", draws: int = 1
-) -> tuple[str, set[str]]:
-    """(what the visible check raises, checks that fail on every draw) for another answer.
-
-    Args:
-        about: only checks whose names begin so.
-    """
-    mine = [c for c in CHECKS if c.exercise == exercise and c.name.startswith(about)]
-    (ran,) = bench.run([(exercise, source)])
-    assert ran.kind == "", ran
-    try:
-        (visible,) = bench.run([(f"{exercise}-check", CODE[f"{exercise}-check"])])
-        always = {c.name for c in mine if all(fails(bench, c, n) for n in range(draws))}
-    finally:
-        bench.run([(exercise, CODE[exercise])])
-        bench.forget()
-    return visible.kind, always
-
-
-def fails(bench: Student, check: Check, number: int) -> bool:
-    try:
-        check.run(bench, Draw(f"{number}/{check.name}"))
-    except (Wrong, StudentError):
-        return True
-    return False
+def always(failed: dict[str, list[bool]]) -> list[str]:
+    """The checks that fail on every draw."""
+    return [name for name, each in failed.items() if all(each)]
 
 
 def test_points_are_those_of_the_exercises():
@@ -91,13 +51,13 @@ def test_points_are_those_of_the_exercises():
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: f"{c.exercise}: {c.name}")
 def test_the_instructors_version_passes_on_every_draw(bench, check):
     for number in range(DRAWS):
-        check.run(bench, Draw(f"{number}/{check.name}"))
-    bench.forget()
+        check.run(bench.student, Draw(f"{number}/{check.name}"))
+        bench.student.forget()
 
 
 @pytest.mark.parametrize("exercise", POINTS)
 def test_the_instructors_version_passes_the_visible_check(bench, exercise):
-    (ran,) = bench.run([(f"{exercise}-check", CODE[f"{exercise}-check"])])
+    (ran,) = bench.student.run([(f"{exercise}-check", CODE[f"{exercise}-check"])])
     assert ran.kind == "", ran
 
 
@@ -105,28 +65,28 @@ def test_the_instructors_version_passes_the_visible_check(bench, exercise):
 def test_a_slip_fails_the_check_that_is_there_for_it(bench, slip):
     assert slip.old in CODE[slip.cell], "the mistake is made in the answer as it stands"
     source = CODE[slip.cell].replace(slip.old, slip.new)
-    visible, failed = tried(bench, slip.cell, source, slip.fails, draws=2)
+    visible, failed = bench.tried(slip.cell, source, slip.fails, draws=max(2, DRAWS // 2))
     assert failed
-    assert ("visible" if visible else "hidden") == slip.caught
+    assert always(failed) == list(failed), "right by chance"
+    assert ("visible" if visible.kind else "hidden") == slip.caught
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.cell}: {wrong.slip}")
 def test_a_wrong_answer_is_caught(bench, wrong):
-    visible, failed = tried(bench, wrong.cell, answered(wrong.cell, wrong.bodies))
-    assert failed
-    assert ("visible" if visible else "hidden") == wrong.caught
+    visible, failed = bench.tried(wrong.cell, answered(wrong.cell, wrong.bodies))
+    assert always(failed)
+    assert ("visible" if visible.kind else "hidden") == wrong.caught
 
 
 @pytest.mark.parametrize(
-    ("cell", "bodies"),
-    [
-        pytest.param(cell, bodies, id=f"{cell}-{number}")
-        for cell, many in RIGHT.items()
-        for number, bodies in enumerate(many)
-    ],
-)
-def test_right_in_other_words_passes(bench, cell, bodies):
-    assert tried(bench, cell, answered(cell, bodies)) == ("", set())
+    ("exercise", "source"),
+    [pytest.param(name, source, id=f"{name}-{number}")
+     for name, many in OTHERS.items() for number, source in enumerate(many)],
+)  # fmt: skip
+def test_right_in_other_words_passes(bench, exercise, source):
+    visible, failed = bench.tried(exercise, source, draws=DRAWS)
+    assert visible.error == ""
+    assert not [name for name, each in failed.items() if any(each)]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: f"{c.exercise}: {c.name}")
@@ -138,12 +98,11 @@ def test_every_check_is_failed_by_some_slip(check):
 
 def test_every_exercise_has_what_looks_right_and_is_not():
     looks_right = {s.cell for s in SLIPS if s.caught == "hidden"}
-    assert looks_right == set(RIGHT) == set(POINTS)
+    assert looks_right == set(RIGHT) == set(ALTERNATIVES) == set(POINTS)
 
 
 def test_a_stub_has_nothing_and_every_message_says_so(tmp_path, connect):
-    cells = [("setup", CODE["setup"])] + [(name, stubbed(CODE[name])) for name in POINTS]
-    judgement = judge(lambda: Student(connect(tmp_path), seconds=60), cells, CHECKS)
+    judgement = judged_stub("hw_prompt", lambda: Student(connect(tmp_path), seconds=60))
     assert judgement.earned == 0
     assert judgement.most == sum(POINTS.values())
     assert {outcome.message for outcome in judgement.outcomes} == {"not written yet"}
@@ -151,10 +110,9 @@ def test_a_stub_has_nothing_and_every_message_says_so(tmp_path, connect):
 
 @pytest.mark.parametrize("exercise", POINTS)
 def test_a_stub_fails_the_visible_check_as_not_written(bench, exercise):
-    stubs = ["raise NotImplementedError()"] * len(solutions(NOTEBOOK)[exercise])
-    visible, failed = tried(bench, exercise, answered(exercise, stubs))
-    assert visible == "NotImplementedError"
-    assert len(failed) == sum(check.exercise == exercise for check in CHECKS)
+    visible, failed = bench.tried(exercise, as_given(CODE[exercise]))
+    assert visible.kind == "NotImplementedError"
+    assert len(always(failed)) == sum(check.exercise == exercise for check in CHECKS)
 
 
 def test_unknown_homework():

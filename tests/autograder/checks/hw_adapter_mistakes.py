@@ -1,0 +1,213 @@
+"""Mistakes in HW-Adapter: the right answer but for one place, and the check there is for it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mistake(NamedTuple):
+    exercise: str
+    old: str  #: of the right answer; "" stands for the code that exercise 4 hands out
+    new: str
+    fails: str  #: how the check begins that must not pass
+    looks_right: bool = True  #: the visible check lets it pass
+
+
+MISTAKES = [
+    # 1a
+    Mistake("bottleneck", "(self.down.bias, self.up.weight, self.up.bias)",
+            "(self.down.weight, self.down.bias, self.up.weight, self.up.bias)",
+            "starts at exactly zero"),
+    Mistake("bottleneck", "(self.down.bias, self.up.weight, self.up.bias)",
+            "(self.down.bias, self.up.bias)", "starts at exactly zero", looks_right=False),
+    Mistake("bottleneck", "gelu(self.down(x))", "relu(self.down(x))", "computes",
+            looks_right=False),
+    Mistake("bottleneck", "return self.up", "return x + self.up", "computes", looks_right=False),
+    Mistake("bottleneck", "gelu(self.down(x))", "gelu(self.down(x), approximate='tanh')",
+            "computes", looks_right=False),
+    Mistake("bottleneck", "self.up(nn.functional.gelu(self.down(x)))",
+            "self.up(nn.functional.gelu(self.down(x.float())))", "takes any number"),
+    Mistake("bottleneck", "return self.up(nn.functional.gelu(self.down(x)))",
+            "flat = x.reshape(-1, x.shape[-1])\n"
+            "        return self.up(nn.functional.gelu(self.down(flat))).reshape(x.shape[0], -1, "
+            "x.shape[-1]).squeeze(1)", "takes any number"),
+    Mistake("bottleneck", "self.down = nn.Linear(width, size)",
+            "self.down = nn.Linear(width, size)\n        self.norm = nn.LayerNorm(width)",
+            "has W1, b1, W2, b2"),
+    Mistake("bottleneck", "self.down(x)", "self.down(x.detach())", "lets gradients"),
+    Mistake("bottleneck", "gelu(self.down(x))", "gelu(self.down(x)).detach()", "lets gradients"),
+    # 1b
+    Mistake("add-adapters", "h + dense.adapter(h)", "dense.adapter(h)", "leaves the model",
+            looks_right=False),
+    Mistake("add-adapters", "lambda dense, args, h: h + dense.adapter(h)",
+            "lambda module, args, h: h + dense.adapter(h)", "puts Houlsby's", looks_right=False),
+    Mistake("add-adapters", "(layer.attention.output.dense, layer.output.dense)",
+            "(layer.output.dense, layer.attention.output.dense)", "puts Houlsby's"),
+    Mistake("add-adapters", "(layer.attention.output.dense, layer.output.dense)",
+            "(layer.attention.output.LayerNorm, layer.output.LayerNorm)", "puts Houlsby's"),
+    Mistake("add-adapters", "norm.adapter(norm.forward(args[0]))", "norm.adapter(args[0])",
+            "puts Pfeiffer's"),
+    Mistake("add-adapters", "norm = layer.output.LayerNorm",
+            "norm = layer.attention.output.LayerNorm",
+            "puts Pfeiffer's"),
+    Mistake("add-adapters", "in layers_of(model)", "in model.bert.encoder.layer",
+            "works with RoBERTa"),
+    Mistake("add-adapters", "freeze_plm(model)", "pass", "trains adapters", looks_right=False),
+    Mistake("add-adapters", "freeze_plm(model)",
+            "freeze_plm(model)\n    for layer in layers_of(model):\n"
+            "        layer.output.LayerNorm.weight.requires_grad_(True)\n"
+            "    model.classifier.weight.requires_grad_(False)", "trains adapters",
+            looks_right=False),
+    Mistake("add-adapters", "    return adapters",
+            "    model.classifier.requires_grad_(False)\n    return adapters", "trains adapters",
+            looks_right=False),
+    Mistake("add-adapters", 'if place not in ("houlsby", "pfeiffer")', "if False", "refuses"),
+    Mistake("add-adapters", "if place not in", "freeze_plm(model)\n    if place not in", "refuses"),
+    # 2a
+    Mistake("token-shift", "torch.zeros(width)", "torch.ones(width)", "starts at exactly zero",
+            looks_right=False),
+    Mistake("token-shift", "self.alpha = nn.Linear(inside, 1)",
+            "self.alpha = nn.Linear(inside, 1)\n        nn.init.zeros_(self.alpha.weight)\n"
+            "        nn.init.zeros_(self.alpha.bias)", "starts at exactly zero"),
+    Mistake("token-shift", "self.alpha(z) * self.v",
+            "self.alpha(z.mean(-2, keepdim=True) if z.dim() > 1 else z) * self.v + 0 * z[..., :1]",
+            "moves each token"),
+    Mistake("token-shift", "self.alpha(z) * self.v", "self.alpha(z).detach() * self.v",
+            "lets gradients"),
+    # 2b
+    Mistake("add-adapter-bias", "h + dense.shift(args[0])", "h + dense.shift(args[0].relu())",
+            "shifts each layer"),
+    Mistake("add-adapter-bias",
+            "dense.register_forward_hook(lambda dense, args, h: h + dense.shift(args[0]))",
+            "layer.output.register_forward_hook(lambda out, args, h: h + out.dense.shift(args[0]))",
+            "shifts each layer"),
+    Mistake("add-adapter-bias", "lambda dense, args, h:", "lambda module, args, h:",
+            "shifts each layer", looks_right=False),
+    Mistake("add-adapter-bias", "freeze_plm(model)", "pass", "trains shifts", looks_right=False),
+    Mistake("add-adapter-bias", "    return shifts",
+            "    model.classifier.requires_grad_(False)\n"
+            "    layers_of(model)[0].output.LayerNorm.requires_grad_(True)\n    return shifts",
+            "trains shifts", looks_right=False),
+    # 2c
+    Mistake("train-biases", "for module in model.base_model.modules()]",
+            "for module in model.base_model.modules() if isinstance(module, nn.Linear)]",
+            "trains the biases", looks_right=False),
+    Mistake("train-biases", "        bias.requires_grad_(True)",
+            "        bias.requires_grad_(True)\n    for p in model.parameters():\n"
+            "        p.requires_grad_(p.requires_grad and p.dim() == 1)", "trains the biases",
+            looks_right=False),
+    Mistake("train-biases", "for module in model.base_model.modules()]",
+            "for module in model.base_model.modules() if isinstance(module, (nn.Linear, "
+            "nn.LayerNorm))]", "works with GPT-2"),
+    Mistake("train-biases", "return sum(bias.numel() for bias in biases)",
+            "return trained_numbers(model)", "counts the PLM's", looks_right=False),
+    Mistake("train-biases",
+            'own = [getattr(module, "bias", None) for module in model.base_model.modules()]',
+            "own = [p for n, p in model.base_model.named_parameters() if 'bias' in n]",
+            "does not take T5's"),
+    Mistake("train-biases", "if not biases", "if False", "does not take T5's"),
+    # 3a
+    Mistake("lora-linear", "torch.zeros(weight.size(0), rank, dtype=weight.dtype)",
+            "torch.randn(weight.size(0), rank, dtype=weight.dtype)", "starts as the map",
+            looks_right=False),
+    Mistake("lora-linear", "torch.randn(rank, weight.size(1), dtype=weight.dtype) / rank",
+            "torch.zeros(rank, weight.size(1), dtype=weight.dtype)", "starts as the map"),
+    Mistake("lora-linear", "self.scale = alpha / rank", "self.scale = alpha", "adds"),
+    Mistake("lora-linear", "self.scale = alpha / rank", "self.scale = rank / alpha", "adds"),
+    Mistake("lora-linear", "self.scale = alpha / rank", "self.scale = alpha // rank", "adds"),
+    Mistake("lora-linear", ", dtype=weight.dtype", "", "takes a map"),
+    Mistake("lora-linear", "self.linear = linear.requires_grad_(False)",
+            "linear.bias.requires_grad_(False)\n        self.linear = linear.requires_grad_(False)",
+            "takes a map"),
+    Mistake("lora-linear", "linear.requires_grad_(False)", "linear", "trains A and B",
+            looks_right=False),
+    Mistake("lora-linear", "linear.requires_grad_(False)",
+            "linear\n        linear.weight.requires_grad_(False)", "trains A and B",
+            looks_right=False),
+    Mistake("lora-linear", "self.linear(x) + self.scale * (x @ self.A.T) @ self.B.T",
+            "self.linear(x) + self.scale * (x @ self.A.T.detach()) @ self.B.T", "trains A and B"),
+    Mistake("lora-linear", "if self.merged:\n            return", "if False:\n            return",
+            "merged, holds", looks_right=False),
+    Mistake("lora-linear", "+= self.scale * (", "+= (", "merged, holds"),
+    Mistake("lora-linear", "        if not self.merged:\n            self.linear.weight.data +=",
+            "        if True:\n            self.linear.weight.data +=", "merges once"),
+    Mistake("lora-linear", "        if self.merged:\n            self.linear.weight.data -=",
+            "        if True:\n            self.linear.weight.data -=", "merges once"),
+    Mistake("lora-linear", "            self.merged = False\n", "", "merges once",
+            looks_right=False),
+    # 3b
+    Mistake("add-lora", "LoRALinear(attention.query, rank, alpha)",
+            "LoRALinear(nn.Linear(attention.query.in_features, attention.query.out_features), "
+            "rank, alpha)", "leaves the model", looks_right=False),
+    Mistake("add-lora", "attention.value = LoRALinear(attention.value,",
+            "attention.key = attention.value = LoRALinear(attention.value,", "leaves the model",
+            looks_right=False),
+    Mistake("add-lora", "value", "key", "changes query and value"),
+    Mistake("add-lora", "[attention.query, attention.value]", "[attention.value, attention.query]",
+            "changes query and value"),
+    Mistake("add-lora", "LoRALinear(attention.query, rank, alpha)",
+            "LoRALinear(attention.query, rank, 2 * rank)", "changes query and value"),
+    Mistake("add-lora", "in layers_of(model)", "in model.bert.encoder.layer", "works with RoBERTa"),
+    Mistake("add-lora", "freeze_plm(model)\n", "pass\n", "trains all A and B", looks_right=False),
+    Mistake("add-lora", "    return maps", "    freeze_plm(model)\n    return maps",
+            "trains all A and B", looks_right=False),
+    Mistake("add-lora", "    return maps",
+            "    model.requires_grad_(False)\n    for lora in maps:\n"
+            "        lora.A.requires_grad_(True)\n        lora.B.requires_grad_(True)\n"
+            "    return maps", "trains all A and B", looks_right=False),
+    # 4: the code as it was handed out, and mending too much
+    Mistake("hunt-trained", "", "", "trains what"),
+    Mistake("hunt-trained", '".adapter." in name or not name.startswith(plm)', "True",
+            "trains what"),
+    Mistake("hunt-trained", "not name.startswith(plm)", "'classifier.weight' in name",
+            "trains what"),
+    Mistake("hunt-biases", "", "", "gives the biases"),
+    Mistake("hunt-biases", "layer.output.dense.bias", "layer.intermediate.dense.bias",
+            "gives the biases", looks_right=False),
+    Mistake("hunt-biases", "for name, bias in", "for name, bias in list(reversed(list("
+            "model.named_parameters()))) or", "gives the biases"),
+    Mistake("hunt-place", "", "", "computes what"),
+    Mistake("hunt-place", "self.LayerNorm(h + self.adapter(h) + input_tensor)",
+            "self.LayerNorm(h + self.adapter(h + input_tensor) + input_tensor)",
+            "computes what"),
+    Mistake("hunt-dropout", "", "", "drops by chance"),
+    Mistake("hunt-dropout", "dropout(inner, self.p, self.training)", "dropout(inner, 0.0)",
+            "drops by chance"),
+    Mistake("hunt-dropout", "dropout(inner, self.p, self.training)",
+            "dropout(inner, 1 - self.p, self.training)", "drops by chance"),
+    Mistake("hunt-dropout", "self.training", "not self.training", "drops by chance"),
+    Mistake("hunt-training", "", "", "the optimizer moves"),
+    Mistake("hunt-training", "[p for p in model.parameters() if p.requires_grad]",
+            "[p for a in adapters for p in a.parameters()]", "the optimizer moves"),
+    Mistake("hunt-training", "    adapters = put_adapters(model, size)",
+            "    adapters = put_adapters(model, size)\n    model.base_model.requires_grad_(True)",
+            "the optimizer moves"),
+    # 6
+    Mistake("bonus-adamix", "torch.randn(experts, size, width)",
+            "torch.randn(1, size, width).repeat(experts, 1, 1)", "starts at exactly zero"),
+    Mistake("bonus-adamix", "self.W1.mean(0), self.b1.mean(0)", "self.W1[0], self.b1[0]",
+            "in evaluation", looks_right=False),
+    Mistake("bonus-adamix", "self.W1.mean(0), self.b1.mean(0)", "self.W1.mean(0), self.b1[0]",
+            "in evaluation"),
+    Mistake("bonus-adamix", "        inner = nn",
+            "        if not self.training:\n            both = zip(self.W1, self.b1)\n"
+            "            return sum(nn.functional.gelu(x @ W.T + b) @ self.W2.T + self.b2\n"
+            "                       for W, b in both) / len(self.W1)\n        inner = nn",
+            "in evaluation", looks_right=False),
+    Mistake("bonus-adamix", "j = torch.randint(len(self.W1), ()).item()", "j = 0", "in training"),
+    Mistake("bonus-adamix", "torch.randint(len(self.W1), ())",
+            "torch.randint(len(self.W1) - 1, ())", "in training"),
+    Mistake("bonus-adamix", "self.W1[j], self.b1[j]",
+            "self.W1[j], self.b1[torch.randint(len(self.W1), ())]", "in training"),
+    Mistake("bonus-adamix", "self.W1[j], self.b1[j]", "self.W1[j].detach(), self.b1[j]", "a step"),
+    Mistake("bonus-adamix", "self.W1[j], self.b1[j]",
+            "self.W1[j] + 0 * self.W1.mean(0), self.b1[j] + 1e-2 * (self.b1.mean(0) - "
+            "self.b1.mean(0).detach())", "a step"),
+    Mistake("bonus-adamix", "0.5 * ((log_p.exp() - log_q.exp())", "((log_p.exp() - log_q.exp())",
+            "measures"),
+    Mistake("bonus-adamix", "0.5 * ((log_p.exp() - log_q.exp())", "0.5 * (log_p.exp()", "measures"),
+    Mistake("bonus-adamix", ".sum(-1).mean()", ".mean()", "measures"),
+    Mistake("bonus-adamix", "q_logits.log_softmax(-1)", "q_logits.softmax(-1).log()", "measures"),
+    Mistake("bonus-adamix", "q_logits.log_softmax", "q_logits.detach().log_softmax",
+            "lets gradients"),
+]  # fmt: skip
