@@ -71,14 +71,10 @@ class Cluster:
                 time.sleep(0.2)
 
     def close(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
         for process in self.processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()  # asked to end, they would wait for one another
+        for process in self.processes:
+            process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +153,8 @@ def test_a_worker_of_another_version_is_refused(course_dir, folder, cluster, tmp
         assert fingerprint() in str(caught.value)
         assert not list((course_dir / "results").rglob("*.json"))
     finally:
-        worker.terminate()
-        worker.wait(20)
+        worker.kill()
+        worker.wait()
 
 
 def test_nobody_there(course_dir, folder, tmp_path, monkeypatch):
