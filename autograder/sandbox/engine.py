@@ -53,7 +53,8 @@ def command(
         "--shm-size", str(min(scratch, 64_000_000)),
         "--workdir", "/tmp",
         *[part for key, value in settings.items() for part in ("--env", f"{key}={value}")],
-        image, "timeout", "--signal", "KILL", most, "python", "-m", "autograder.judging.worker", "0", "1",
+        image, "timeout", "--signal", "KILL", most,
+        "python", "-m", "autograder.judging.worker", "0", "1",
         str(limits.output_bytes), str(limits.total_output_bytes),
     ]  # fmt: skip
 

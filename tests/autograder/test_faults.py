@@ -69,7 +69,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(tmp_path, tiny_course, fol
                 target=graded, args=(course, folder, workers)
             )
             grader.start()
-            grader.join(draw.uniform(0.02, 0.8) if kills < KILLS else None)
+            grader.join(draw.uniform(0.02, 0.5) if kills < KILLS else None)
             if not grader.is_alive():
                 break
             os.kill(grader.pid, signal.SIGKILL)

@@ -43,9 +43,9 @@ def run(student: Student, source: str, seconds: float = 10) -> After:
     return After(ran.kind or "ran", ran.said, ran.error)
 
 
-def attack(sandbox, source: str, seconds: float = 10) -> After:
+def attack(sandbox, source: str, seconds: float = 10, limits: Limits = LIMITS) -> After:
     """Runs an attack at a worker of its own; afterwards nothing of it may be left."""
-    student = Student(sandbox.connect(), seconds=seconds)
+    student = Student(sandbox.connect(limits=limits), seconds=seconds)
     try:
         return run(student, source, seconds)
     finally:

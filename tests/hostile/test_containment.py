@@ -270,39 +270,40 @@ def test_no_memory_of_its_parent_can_be_opened(pair):
     assert after == After("ran")
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        "socket.socket(socket.AF_UNIX).bind('\\0meet-me')",
-        "socket.socket(socket.AF_UNIX).connect('\\0meet-me')",
-        "os.memfd_create('x')",
-        "check(libc.shmget(4711, 4096, 0o1666))",
-        "check(libc.msgget(4711, 0o1666))",
-        "check(libc.semget(4711, 1, 0o1666))",
-        "check(libc.mq_open(b'/meet', 66, 0o666, None))",
-        "check(libc.unshare(0x10000000))",
-        "check(libc.setns(3, 0))",
-        "check(libc.ptrace(0, 0, 0, 0))",
-        "check(libc.syscall(425, 1, 0))",  # io_uring_setup; the next: bpf
-        "check(libc.syscall(321, 0, 0, 0))",
-        "check(libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0))",  # clone, with a user namespace
-        "check(libc.syscall(250, 0, -3, 0))",  # keyctl; the next: pidfd_getfd
-        "check(libc.sethostname(b'x', 1))",
-        "os.pidfd_open(1) and check(libc.syscall(438, os.pidfd_open(1), 3, 0))",
-    ],
-)
-def test_calls_between_processes_are_refused(sandbox, what):
-    student = Student(sandbox.connect(), seconds=10)
-    after = run(
-        student,
+CALLS = [
+    "socket.socket(socket.AF_UNIX).bind('\\0meet-me')",
+    "socket.socket(socket.AF_UNIX).connect('\\0meet-me')",
+    "os.memfd_create('x')",
+    "check(libc.shmget(4711, 4096, 0o1666))",
+    "check(libc.msgget(4711, 0o1666))",
+    "check(libc.semget(4711, 1, 0o1666))",
+    "check(libc.mq_open(b'/meet', 66, 0o666, None))",
+    "check(libc.unshare(0x10000000))",
+    "check(libc.setns(3, 0))",
+    "check(libc.ptrace(0, 0, 0, 0))",
+    "check(libc.syscall(425, 1, 0))",  # io_uring_setup; the next: bpf
+    "check(libc.syscall(321, 0, 0, 0))",
+    "check(libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0))",  # clone, with a user namespace
+    "check(libc.syscall(250, 0, -3, 0))",  # keyctl; the next: pidfd_getfd
+    "check(libc.sethostname(b'x', 1))",
+    "os.pidfd_open(1) and check(libc.syscall(438, os.pidfd_open(1), 3, 0))",
+]
+
+
+def test_calls_between_processes_are_refused(sandbox):
+    """One after the other in the same worker, so that none profits from another."""
+    after = attack(
+        sandbox,
         "import ctypes, os, socket\n"
         "libc = ctypes.CDLL(None, use_errno=True)\n"
         "def check(n):\n"
         "    if n < 0: raise OSError(ctypes.get_errno(), 'refused')\n"
-        f"{what}\n",
+        f"for call in {CALLS!r}:\n"
+        "    try: exec(call); print('done', call)\n"
+        "    except PermissionError: pass\n"
+        "    except OSError as other: print(other, call)\n",
     )
-    student.close()
-    assert after.status == "PermissionError"
+    assert after == After("ran")
 
 
 # ---------------------------------------------------------------- the network

@@ -6,8 +6,10 @@ the whole grader, with what exists only there: points, the gradebook, intake, fe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pickle
 import shutil
 import socket
 import sqlite3
@@ -19,13 +21,13 @@ import hostile_submissions as hostile
 import nbformat
 import psutil
 import pytest
+from made_once import made_once
 
 from autograder.course_folder import open_course
 from autograder.feedback import feedback
 from autograder.grade import grade_class
 from autograder.release import release
 from autograder.sandbox.limits import Limits
-from autograder.sandbox.trying import why_not
 from autograder.workers import Workers
 
 LIMITS = Limits(
@@ -42,47 +44,53 @@ LIMITS = Limits(
 MAX = hostile.ALL
 
 
-@pytest.fixture(scope="module")
-def workers():
-    reason = why_not("bubblewrap")
-    if reason:
-        pytest.skip(f"no sandbox on this machine: {reason}")
+@pytest.fixture(scope="session")
+def workers(sandbox):
+    """Of the warm process that all attacks share; another only where this class ended it."""
     with Workers("bubblewrap", LIMITS) as opened:
+        opened._sandbox = sandbox
         yield opened
+        assert opened._sandbox is sandbox, "an attack ended the warm process"
+        opened._sandbox = None  # whose it is closes it
 
 
-@pytest.fixture(scope="module")
-def new_course():
+@pytest.fixture(scope="session")
+def released(tmp_path_factory) -> Path:
+    """A course folder in which "forge" is released, to be copied."""
+
+    def make(root: Path) -> None:
+        place = root / "assignments" / "source" / "forge" / "forge.ipynb"
+        place.parent.mkdir(parents=True)
+        nbformat.write(hostile.notebook(), place)
+        (root / "assignments" / "checks").mkdir()
+        (root / "assignments" / "checks" / "forge.py").write_text(hostile.CHECKS, "utf-8")
+        release("forge", root / "released", assignments_dir=root / "assignments", run=False)
+
+    return made_once(tmp_path_factory, "forge", make) / "released"
+
+
+@pytest.fixture(scope="session")
+def new_course(released):
     """new_course(name) -> a course folder in which "forge" is released.
 
     Not in /tmp, of which every worker has its own, and open to all: only the sandbox guards it.
     """
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        yield _courses(Path(folder))
+        root = Path(folder)
+        root.chmod(0o777)
+
+        def made(name: str) -> Path:
+            course = shutil.copytree(released, root / name)
+            course.chmod(0o777)
+            (course / "gradebook.db").chmod(0o666)
+            return course
+
+        yield made
 
 
-def _courses(root: Path):
-    root.chmod(0o777)
-    place = root / "assignments" / "source" / "forge" / "forge.ipynb"
-    place.parent.mkdir(parents=True)
-    nbformat.write(hostile.notebook(), place)
-    (root / "assignments" / "checks").mkdir()
-    (root / "assignments" / "checks" / "forge.py").write_text(hostile.CHECKS, "utf-8")
-    release("forge", root / "released", assignments_dir=root / "assignments", run=False)
-
-    def made(name: str) -> Path:
-        course = shutil.copytree(root / "released", root / name)
-        course.chmod(0o777)
-        (course / "gradebook.db").chmod(0o666)
-        return course
-
-    return made
-
-
-@pytest.fixture(scope="module")
-def stub(new_course) -> dict:
-    path = new_course("stub") / "release" / "forge" / "forge.ipynb"
-    return json.loads(path.read_text("utf-8"))
+@pytest.fixture(scope="session")
+def stub(released) -> dict:
+    return json.loads((released / "release" / "forge" / "forge.ipynb").read_text("utf-8"))
 
 
 def write(folder: Path, made: dict, name: str = "forge.ipynb") -> Path:
@@ -96,41 +104,66 @@ def honest(stub: dict) -> dict:
 
 
 class Graded:
-    """A class that has been graded, and what could be seen from outside while it was."""
+    """A class that has been graded: its course folder, the results, and the harm done meanwhile."""
 
-    def __init__(self, course: Path, results, listener: socket.socket) -> None:
-        self.course, self.results = course, {r.student: r for r in results}
-        self.calls = 0
-        listener.settimeout(0.1)
-        try:
-            while True:
-                listener.accept()
-                self.calls += 1
-        except TimeoutError:
-            pass
+    def __init__(self, folder: Path) -> None:
+        self.course = folder / "course"
+        self.results = pickle.loads((folder / "results").read_bytes())
+        self.harm = json.loads((folder / "harm").read_text())
 
 
-@pytest.fixture(scope="module")
-def graded(new_course, stub, workers, tmp_path_factory) -> Graded:
-    course, place = new_course("course"), tmp_path_factory.mktemp("handed-in")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        known = f"PATH_OF_GRADEBOOK = {str(course / 'gradebook.db')!r}\n"
-        port = str(listener.getsockname()[1])
-        for student, attack in hostile.CLASS.items():
-            made = hostile.written(stub, attack)
-            if attack.first:
-                source = made["cells"][0]["source"].replace("PORT_OF_LISTENER", port)
-                made["cells"][0]["source"] = known + source if "PATH_OF" in source else source
-            name = "forge (1).ipynb" if student == "stock-renamed" else "forge.ipynb"
-            write(place / student, made, name)
-        for student in hostile.HONEST_ONES:
-            write(place / student, honest(stub))
-        results = grade_class("forge", course, place, workers=workers, jobs=2, progress=False)
-        return Graded(course, results, listener)
+def grade_once(folder: Path, course: Path, work: Path, workers, listener, **options) -> None:
+    """Grades, and writes into a folder what all test processes look at."""
+    results = grade_class("forge", course, work, workers=workers, progress=False, **options)
+    marks = ("/var/tmp/hostile-mark", "/hostile-mark", course / "new")
+    commands = [" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])]
+    harm = {
+        "calls": calls(listener),
+        "written": [str(path) for path in marks if os.path.exists(path)],
+        "running": [command for command in commands if command == "sleep 4711"],
+    }
+    shutil.copytree(course, folder / "course", symlinks=True)
+    (folder / "harm").write_text(json.dumps(harm))
+    (folder / "results").write_bytes(pickle.dumps({r.student: r for r in results}))
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("student", hostile.CLASS)
+def calls(listener: socket.socket) -> int:
+    """How many have called a service of the machine."""
+    listener.settimeout(0.1)
+    number = 0
+    with contextlib.suppress(TimeoutError):
+        while True:
+            listener.accept()
+            number += 1
+    return number
+
+
+@pytest.fixture(scope="session")
+def graded(request, new_course, stub, tmp_path_factory) -> Graded:
+    def make(root: Path) -> None:
+        course, place = new_course("course"), root / "in"
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            known = f"PATH_OF_GRADEBOOK = {str(course / 'gradebook.db')!r}\n"
+            port = str(listener.getsockname()[1])
+            for student, attack in hostile.CLASS.items():
+                made = hostile.written(stub, attack)
+                if attack.first:
+                    source = made["cells"][0]["source"].replace("PORT_OF_LISTENER", port)
+                    made["cells"][0]["source"] = known + source if "PATH_OF" in source else source
+                name = "forge (1).ipynb" if student == "stock-renamed" else "forge.ipynb"
+                write(place / student, made, name)
+            for student in hostile.HONEST_ONES:
+                write(place / student, honest(stub))
+            workers = request.getfixturevalue("workers")
+            grade_once(root, course, place, workers, listener, jobs=2)
+
+    return Graded(made_once(tmp_path_factory, "hostile-class", make))
+
+
+FIRST, *OTHERS = hostile.CLASS
+
+
+@pytest.mark.parametrize("student", [pytest.param(FIRST, marks=pytest.mark.long), *OTHERS])
 def test_everybody_gets_what_is_due(graded, student):
     attack, result = hostile.CLASS[student], graded.results[student]
     statuses = (attack.status,) if isinstance(attack.status, str) else attack.status
@@ -162,11 +195,7 @@ def test_the_gradebook_holds_just_the_results(graded):
 
 
 def test_nothing_is_written_or_left_running_or_called(graded):
-    assert graded.calls == 0
-    for path in ("/var/tmp/hostile-mark", "/hostile-mark", graded.course / "new"):
-        assert not os.path.exists(path)
-    commands = [" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])]
-    assert not [c for c in commands if c == "sleep 4711"]
+    assert graded.harm == {"calls": 0, "written": [], "running": []}
 
 
 def test_feedback_shows_nothing_hidden_and_runs_nothing(graded):
@@ -290,18 +319,22 @@ FOLDERS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def folders(new_course, stub, workers, tmp_path_factory) -> Graded:
-    root, course = tmp_path_factory.mktemp("folders"), new_course("course-of-folders")
-    (root / "secret.ipynb").write_text(json.dumps(honest(stub)).replace("scale", SECRET), "utf-8")
-    for student, (hand_in, _, _) in FOLDERS.items():
-        (root / "in" / student).mkdir(parents=True)
-        hand_in(root / "in" / student, honest(stub))
-    before = sorted(p.name for p in root.iterdir())
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        results = grade_class("forge", course, root / "in", workers=workers, progress=False)
-        assert sorted(p.name for p in root.iterdir()) == before
-        return Graded(course, results, listener)
+@pytest.fixture(scope="session")
+def folders(request, new_course, stub, tmp_path_factory) -> Graded:
+    def make(root: Path) -> None:
+        secret = json.dumps(honest(stub)).replace("scale", SECRET)
+        (root / "secret.ipynb").write_text(secret, "utf-8")
+        for student, (hand_in, _, _) in FOLDERS.items():
+            (root / "in" / student).mkdir(parents=True)
+            hand_in(root / "in" / student, honest(stub))
+        before = sorted(p.name for p in root.iterdir())
+        course, workers = new_course("course-of-folders"), request.getfixturevalue("workers")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            grade_once(root, course, root / "in", workers, listener)
+        made = {"course", "harm", "results"}
+        assert sorted(p.name for p in root.iterdir() if p.name not in made) == before
+
+    return Graded(made_once(tmp_path_factory, "hostile-folders", make))
 
 
 @pytest.mark.parametrize("student", FOLDERS)
@@ -313,7 +346,10 @@ def test_whatever_lies_in_a_folder_costs_its_owner_only(folders, student):
     assert SECRET not in text
     assert len(text) < 10_000
     text.encode("utf-8")
-    assert not os.path.exists("/var/tmp/hostile-mark")
+
+
+def test_folders_do_no_harm(folders):
+    assert folders.harm == {"calls": 0, "written": [], "running": []}
 
 
 def test_feedback_for_odd_folders(folders):
