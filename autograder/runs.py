@@ -87,7 +87,7 @@ class RunJudge:
     def _expected(self, evidence: Evidence, task: Task) -> Callable[..., Mapping]:
         def expected(name, settings):
             try:
-                return self.plm.expected(evidence.record.plm, task)(name, settings)
+                return self.plm.expected(evidence.record, task)(name, settings)
             except OSError as missing:
                 raise CourseError(
                     f"{evidence.record.plm} can't be loaded here: {missing}"

@@ -18,6 +18,7 @@ from course_utils.records import RunRecord
 from course_utils.tasks import NO_LABEL, Task
 from course_utils.tasks.metrics import score
 
+TRAINED_ON = ("train", "selection")  # splits that show no skill
 TOLERANCE = 0.0005  # a claimed score may differ by rounding
 
 
@@ -78,11 +79,14 @@ def read_record(run: PackedRun) -> RunRecord:
     claimed = parsed(run.record, "record.json")
     known = {f.name: f for f in fields(RunRecord)}
     required = {"plm": str, "task": str, "method": str, "metric": str, "score": float, "n": int}
-    for name, kind in required.items():
+    optional = {"split": str, "notes": dict, "settings": dict}
+    for name, kind in (required | {k: v for k, v in optional.items() if k in claimed}).items():
         value = claimed.get(name)
         right = isinstance(value, int | float) if kind is float else isinstance(value, kind)
         if not right or isinstance(value, bool):
-            raise CourseError(f"record.json: {name} is {value!r}; expected {kind.__name__}.")
+            raise CourseError(
+                f"record.json: {name} is {repr(value)[:60]}; expected {kind.__name__}."
+            )
     return RunRecord(**{key: value for key, value in claimed.items() if key in known})
 
 
@@ -91,6 +95,8 @@ def _score(evidence: Evidence, run: PackedRun, task: Task) -> None:
     assert record is not None
     if record.task != task.name:
         raise CourseError(f"the record speaks of {record.task}, not of {task.name}.")
+    if record.split in TRAINED_ON:
+        raise CourseError(f"it is scored on {record.split!r}, which runs are trained on.")
     if run.predictions is None:
         raise CourseError("predictions.jsonl is missing.")
     evidence.digests["predictions"] = hashlib.sha256(run.predictions).hexdigest()

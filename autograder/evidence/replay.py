@@ -19,12 +19,13 @@ from typing import Any
 from autograder.evidence.packed import PackedRun
 from course_utils.errors import CourseError
 from course_utils.records import RunRecord
-from course_utils.tasks import Task
+from course_utils.tasks import Prompt, Task
 
 SAMPLE = 200  # answers made again, unless all are asked for
 # What may differ, since 16-bit arithmetic is another on another card. Seen between bfloat16 on an
 # H200 and float32 on a CPU: 0.2 % of answers (boolq), 0.05 % and 0.4 % of tags (ner, srl).
 DISAGREE = {"answers": 0.02, "tags": 0.01}
+MOST_SETTING = 5_000  # no length, rank or number of experts is larger
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,17 @@ class FrozenPlm:
         self._model: Any = None
         self._tokenizer: Any = None
 
-    def model_for(self, plm: str, task: Task) -> tuple[Any, Any]:
-        """(model with the head that the task needs, tokenizer)."""
+    def model_for(self, plm: str, task: Task, *, prompted: bool = False) -> tuple[Any, Any]:
+        """(model with the head that the task needs, or its own if it is prompted; tokenizer)."""
         import torch
 
         from course_utils.job import HEADS
         from course_utils.plm import load_plm
 
-        key = (plm, task.kind, task.labels)
+        head = "lm" if prompted else HEADS[task.kind]
+        key = (plm, head, () if prompted else task.labels)
         if key != self._key:
             self._key, self._model = (), None  # the old one goes before the new one comes
-            head = HEADS[task.kind]
             labels = {"labels": task.labels} if head in ("classifier", "tagger") else {}
             device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
             self._model, self._tokenizer = load_plm(
@@ -82,23 +83,29 @@ class FrozenPlm:
             self._key = key
         return self._model, self._tokenizer
 
-    def expected(self, plm: str, task: Task) -> Callable[[str, Mapping[str, Any]], dict]:
+    def expected(
+        self, record: RunRecord, task: Task
+    ) -> Callable[[str, Mapping[str, Any]], dict[str, tuple[int, ...]]]:
         """(method, settings) -> {tensor name: shape}: what the kit would save of it."""
 
         def shapes(name: str, settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-            from course_utils.tuning import attach, method_named
+            import torch
 
-            model, tokenizer = self.model_for(plm, task)
+            from course_utils.tuning import method_named
+            from course_utils.tuning.attaching import attach_empty
+
+            _check_settings(settings)
+            model, _ = self.model_for(record.plm, task, prompted="template" in record.notes)
             given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
             try:
-                tuned = attach(model, method_named(name, **given), tokenizer=tokenizer)
-            except (TypeError, ValueError) as odd:  # CourseError is a ValueError
+                with torch.device("meta"):  # shapes take no memory, however large
+                    shell = type(model)(model.config)
+                    shell.newly_initialised = model.newly_initialised
+                    tuned = attach_empty(shell, method_named(name, **given))
+            except (TypeError, ValueError, AttributeError) as odd:  # CourseError is a ValueError
                 raise CourseError(f"method.json: {odd}") from odd
-            try:
-                _, tensors = tuned.kept()
-                return {tensor: tuple(value.shape) for tensor, value in tensors.items()}
-            finally:
-                tuned.detach()
+            _, tensors = tuned.kept()
+            return {tensor: tuple(value.shape) for tensor, value in tensors.items()}
 
         return shapes
 
@@ -128,6 +135,7 @@ class FrozenPlm:
         layout = record.notes.get("layout")
         if layout:
             task = task.laid_out(str(layout))
+        prompt = _prompt_of(record, task)
         ids = list(gold_of(task, record.split))
         chosen = list(range(len(ids)))
         if sample is not None and sample < len(ids):
@@ -136,18 +144,25 @@ class FrozenPlm:
         places = {i: place for place, i in enumerate(task.ids(record.split))}
         some = rows.select([places[ids[i]] for i in chosen])
         smaller = replace(task, splits={**task.splits, record.split: some})
-        model, tokenizer = self.model_for(record.plm, task)
+        model, tokenizer = self.model_for(record.plm, task, prompted=prompt is not None)
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "method.json").write_bytes(run.method)
             Path(folder, "adapter.safetensors").write_bytes(run.tensors)
-            tuned = load_tuned(model, folder)
+            try:
+                tuned = load_tuned(model, folder)
+            except (TypeError, KeyError, AttributeError, ValueError, RuntimeError) as odd:
+                # CourseError is a ValueError; the folder is ours, and means nothing to a student
+                said = str(odd).replace(repr(folder), "the zip")
+                said = said if isinstance(odd, CourseError) else repr(odd)
+                raise CourseError(f"method.json: {said}") from odd
         try:
             answers = predict(
                 tuned,
                 smaller,
                 record.split,
                 tokenizer=tokenizer,
-                max_length=record.settings.get("max_length"),
+                prompt=prompt,
+                max_length=_max_length(record),
             )
         finally:
             tuned.detach()
@@ -166,3 +181,42 @@ def counted(pairs: Sequence[tuple[Any, Any]]) -> Replayed:
         asked += max(len(given), len(again))
         same += sum(map(operator.eq, given, again))
     return Replayed(asked, same, "tags")
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Numbers that would keep the grader busy for ever are no method's.
+
+    Raises:
+        CourseError: which one.
+    """
+    for name, value in settings.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, int | float) and abs(one) > MOST_SETTING:
+                raise CourseError(
+                    f"method.json: {name} is {one:g}; at most {MOST_SETTING:,} is taken."
+                )
+
+
+def _prompt_of(record: RunRecord, task: Task) -> Prompt | None:
+    """The task's own prompt that a run went through; None if it used a head.
+
+    Raises:
+        CourseError: another wording; its label words are in no record.
+    """
+    text = record.notes.get("template")
+    if text is None:
+        return None
+    for prompt in task.prompts:
+        if prompt.template == text:
+            return prompt
+    raise CourseError(
+        f"it went through a prompt of its own, {str(text)[:80]!r}; only those of {task.name} can "
+        "be asked again."
+    )
+
+
+def _max_length(record: RunRecord) -> int | None:
+    given = record.settings.get("max_length")
+    if given is not None and (type(given) is not int or given < 1):
+        raise CourseError(f"record.json: max_length is {str(given)[:40]}; expected a number.")
+    return given

@@ -80,14 +80,14 @@ def rewritten(run, rows):
 
 def findings(run, task, plm):
     evidence = judge_run(run, task)
-    check_method(evidence, run, METHODS, plm.expected("pocket-bert-tiny", task))
+    check_method(evidence, run, METHODS, plm.expected(evidence.record, task))
     return evidence.findings
 
 
 def test_an_honest_run_counts(runs, task, ner, plm):
     for run, its in ((runs["wsc"], task), (runs["ner"], ner)):
         evidence = judge_run(run, its)
-        check_method(evidence, run, METHODS, plm.expected("pocket-bert-tiny", its))
+        check_method(evidence, run, METHODS, plm.expected(evidence.record, its))
         assert evidence.findings == []
         assert evidence.counts
         assert evidence.score == pytest.approx(json.loads(run.record)["score"])
@@ -293,7 +293,7 @@ def test_a_tag_that_tips_in_16_bit_is_no_other_adapter():
 
 def test_the_same_files_of_two_students_are_flagged(run, task, plm):
     evidence = judge_run(run, task)
-    check_method(evidence, run, METHODS, plm.expected("pocket-bert-tiny", task))
+    check_method(evidence, run, METHODS, plm.expected(evidence.record, task))
     mine, other = evidence.digests, {"adapter": "x", "predictions": "y"}
     found = alike({"ann": {"a": mine}, "bob": {"b": mine}, "cid": {"a": other}})
     assert [(one.what, one.students) for one in found] == [

@@ -99,7 +99,7 @@ def test_one_seed_again_and_judged(tmp_path):
     (run,) = read_packed(zipped).runs.values()
     task = load_task(FASTEST)
     evidence = judge_run(run, task)
-    expected = FrozenPlm(device="cpu").expected(one.plm, task)
+    expected = FrozenPlm(device="cpu").expected(evidence.record, task)
     check_method(evidence, run, asked_by("hw_prompt").methods, expected)
     assert evidence.counts, evidence.findings
     assert evidence.released == one.result
