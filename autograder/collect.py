@@ -14,16 +14,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import stat
 import unicodedata
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from autograder.zips import opened, parts
 from course_utils.errors import CourseError
-from course_utils.show.memory import readable
 
 MOST_FILES = 20_000
 MOST_BYTES = 5_000_000_000
@@ -219,40 +217,18 @@ def unpack(path: Path, into: Path) -> Path:
     Raises:
         CourseError: with what is wrong with which entry.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as broken:
-        raise CourseError(f"{path} is no zip: {broken}.") from broken
-    with archive:
-        entries = [e for e in archive.infolist() if not e.is_dir()]
-        if len(entries) > MOST_FILES:
-            raise CourseError(f"{path.name} holds {len(entries):,} files; {MOST_FILES:,} at most.")
+    with opened(path, MOST_FILES) as (archive, entries):
         left = MOST_BYTES
         for entry in entries:
             name = PurePosixPath(entry.filename.replace("\\", "/"))
             if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
                 raise CourseError(f"{path.name}: {entry.filename!r} leads out of the zip.")
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                raise CourseError(f"{path.name}: {entry.filename!r} is a link.")
-            left -= _extract(archive, entry, into / name, left, path.name)
+            place = into / name
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with place.open("wb") as file:
+                    for part in parts(archive, entry, left, f"{path.name}: {entry.filename!r}"):
+                        left -= file.write(part)
+            except OSError as odd:  # a name too long, a file where a folder should be
+                raise CourseError(f"{path.name}: {entry.filename!r}: {odd}.") from odd
     return into
-
-
-def _extract(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: Path, left: int, zip_name: str
-) -> int:
-    """Writes one file; its size, counted while unpacking and not believed."""
-    size = 0
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with archive.open(entry) as packed, place.open("wb") as file:
-            while part := packed.read(1 << 20):
-                size += len(part)
-                if size > left:
-                    raise CourseError(
-                        f"{zip_name}: more than {readable(MOST_BYTES)} when unpacked; a bomb?"
-                    )
-                file.write(part)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as broken:
-        raise CourseError(f"{zip_name}: {entry.filename!r} can't be unpacked: {broken}.") from None
-    return size

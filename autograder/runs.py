@@ -113,7 +113,7 @@ class RunJudge:
         """A task of the homework; or the sentence why there is none."""
         if name not in self._open_tasks():
             known = ", ".join(self._open_tasks())
-            return f"{name} does not count for {self.asked.title}; {known} do."
+            return f"{name[:60]} does not count for {self.asked.title}; {known} do."
         if name not in self._tasks:
             try:
                 self._tasks[name] = load_task(name)

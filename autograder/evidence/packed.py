@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import stat
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from autograder.strict import strict_json
+from autograder.zips import opened, parts
 from course_utils.errors import CourseError
-from course_utils.show.memory import readable
 
 MOST_FILES = 400
 MOST_BYTES = {  # of one file, unpacked
@@ -23,6 +22,12 @@ MOST_BYTES = {  # of one file, unpacked
     "adapter.safetensors": 200_000_000,
 }
 MOST_IN_ALL = 500_000_000
+FIELDS = {
+    "record.json": "record",
+    "predictions.jsonl": "predictions",
+    "method.json": "method",
+    "adapter.safetensors": "tensors",
+}
 _RUN = re.compile(
     r"runs/(?P<run>[A-Za-z0-9_.-]{1,120})/"
     r"(?P<file>record\.json|predictions\.jsonl|adapter/method\.json|adapter/adapter\.safetensors)"
@@ -64,14 +69,7 @@ def read_packed(path: Path, limit: int = MOST_IN_ALL) -> Packed:
         CourseError: no zip, or one with too many or too large files, links, two files of one
             name, or encrypted ones.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as broken:
-        raise CourseError(f"{path.name} is no zip: {broken}.") from broken
-    with archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        if len(entries) > MOST_FILES:
-            raise CourseError(f"{path.name} holds {len(entries)} files; {MOST_FILES} are allowed.")
+    with opened(path, MOST_FILES) as (archive, entries):
         names = [entry.filename for entry in entries]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
@@ -90,29 +88,13 @@ def _take(
     run = _RUN.fullmatch(name)
     kind = run["file"].rsplit("/", 1)[-1] if run else name
     if not run and name not in ("notebook.ipynb", "manifest.json"):
-        found.notes.append(f"{name!r} is none of the homework's files and was left out")
+        found.notes.append(f"{name[:120]!r} is none of the homework's files and was left out")
         return 0
-    if stat.S_ISLNK(entry.external_attr >> 16):
-        raise CourseError(f"{zip_name}: {name!r} is a link.")
-    if entry.flag_bits & 1:
-        raise CourseError(f"{zip_name}: {name!r} is encrypted.")
     most = min(MOST_BYTES[kind], left)
-    try:
-        with archive.open(entry) as file:
-            data = file.read(most + 1)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as broken:
-        raise CourseError(f"{zip_name}: {name!r} can't be unpacked: {broken}.") from broken
-    if len(data) > most:
-        raise CourseError(f"{zip_name}: {name!r} is larger than {readable(most)}.")
+    data = b"".join(parts(archive, entry, most, f"{zip_name}: {name!r}"))
     if run:
         one = found.runs.setdefault(run["run"], PackedRun(run["run"]))
-        field_of = {
-            "record.json": "record",
-            "predictions.jsonl": "predictions",
-            "method.json": "method",
-            "adapter.safetensors": "tensors",
-        }
-        setattr(one, field_of[kind], data)
+        setattr(one, FIELDS[kind], data)
     elif kind == "notebook.ipynb":
         found.notebook = data
     return len(data)

@@ -18,6 +18,7 @@ from course_utils.records import RunRecord
 from course_utils.tasks import NO_LABEL, Task
 from course_utils.tasks.metrics import score
 
+KEPT_AS = {"PTuning": "SoftPrompt"}  # methods that are saved as another: the encoder goes
 TRAINED_ON = ("train", "selection")  # splits that show no skill
 TOLERANCE = 0.0005  # a claimed score may differ by rounding
 
@@ -87,6 +88,8 @@ def read_record(run: PackedRun) -> RunRecord:
             raise CourseError(
                 f"record.json: {name} is {repr(value)[:60]}; expected {kind.__name__}."
             )
+    if claimed["plm"].startswith(("/", "\\", "~", ".")) or ".." in claimed["plm"]:
+        raise CourseError(f"record.json: plm is the path {claimed['plm'][:60]!r}; expected a name.")
     return RunRecord(**{key: value for key, value in claimed.items() if key in known})
 
 
@@ -205,11 +208,14 @@ def check_method(evidence: Evidence, run: PackedRun, methods: Sequence[str], exp
 
 
 def _check_method(evidence, run, methods, expected) -> None:
+    from course_utils.tuning.methods import METHODS  # imports torch
+
     record = evidence.record
     if record is None:
         return
     if record.method not in methods:
-        raise CourseError(f"{record.method} does not count here; {', '.join(methods)} do.")
+        known = ", ".join(methods)
+        raise CourseError(f"{record.method[:60]} does not count here; {known} do.")
     if run.method is None or run.tensors is None:
         raise CourseError("the adapter is missing (method.json and adapter.safetensors).")
     evidence.digests["adapter"] = hashlib.sha256(run.tensors).hexdigest()
@@ -220,6 +226,11 @@ def _check_method(evidence, run, methods, expected) -> None:
     name, settings = page.get("method"), page.get("settings")
     if not isinstance(name, str) or not isinstance(settings, dict):
         raise CourseError("method.json names no method with settings.")
+    claimed = KEPT_AS.get(record.method, record.method)
+    if METHODS.get(name) is None or METHODS[name].__name__ != claimed:
+        raise CourseError(
+            f"the record speaks of {record.method}, but method.json was written by {name[:40]!r}."
+        )
     wanted = expected(name, settings)
     got = {name: entry.shape for name, entry in entries.items()}
     if wanted.keys() != got.keys():
