@@ -33,11 +33,21 @@ class Worth(NamedTuple):
 
 
 HOMEWORK = {
-    "hw_prompt": Worth(60, ("written-depth", "written-zeros", "written-above", "written-runs"), 16, 18,
-                       "label-scores"),
-    "hw_adapter": Worth(MOST - 16 - 10 + 10, ("merging", "falling-loss", "verdict"), 10, 16,
-                        "token-shift"),
-}  # fmt: skip
+    "hw_prompt": Worth(
+        code=60,
+        words=("written-depth", "written-zeros", "written-above", "written-runs"),
+        written=16,
+        of_nora=18,
+        copied="label-scores",
+    ),
+    "hw_adapter": Worth(
+        code=MOST - 16 - 10 + 10,
+        words=("merging", "falling-loss", "verdict"),
+        written=10,
+        of_nora=16,
+        copied="token-shift",
+    ),
+}
 STUDENTS = {name: sample_students(name) for name in HOMEWORK}
 
 
