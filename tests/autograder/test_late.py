@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 import tiny_homework as tiny
 
-from autograder.export import gradebook_rows
+from autograder import bench
+from autograder.course_folder import open_course
+from autograder.export import gradebook_rows, scores_of
+from autograder.feedback import feedback
 from autograder.grade import grade_class
 from autograder.late import group_of
 from autograder.release import release
+from autograder.report import report
 from course_utils.errors import CourseError
 
 POLICY = """
@@ -33,31 +38,31 @@ ROSTER = "student_id,group\nann,5\nben,1\ncid,5\n"
 
 
 @pytest.fixture
-def course(tmp_path):
+def course(course_dir, tmp_path):
     """Released with the policy; four points to earn."""
-    folder = tiny.write_assignment(tmp_path / "assignments", tiny.notebook())
-    (folder / "policy.toml").write_text(POLICY)
-    release("tiny", tmp_path / "course", assignments_dir=folder, run=False)
+    (course_dir / "policy.toml").write_text(POLICY)
     (tmp_path / "roster.csv").write_text(ROSTER)
     return tmp_path
 
 
-def test_each_group_by_its_own_deadline(course, hand_in, workers):
+@pytest.fixture
+def graded(course, workers):
+    """graded(folder, students) -> what grading gives, by the roster."""
+
+    def grade(folder: Path, students: list[str] | None = None):
+        given = {"roster": course / "roster.csv", "workers": workers, "progress": False}
+        return grade_class("tiny", course / "course", folder, students, **given)
+
+    return grade
+
+
+def test_each_group_by_its_own_deadline(course, hand_in, graded):
     times = {"ann": "2026-11-01 12:00:00 Asia/Taipei", "ben": "2026-11-01 12:00:00 Asia/Taipei",
              "cid": "2026-10-30 23:58:00 Asia/Taipei"}  # fmt: skip
     for student, stamp in times.items():
         folder = hand_in(student, **tiny.SOLUTIONS)
         (folder / student / "timestamp.txt").write_text(stamp)
-    grade_class(
-        "tiny",
-        course / "course",
-        folder,
-        roster=course / "roster.csv",
-        workers=workers,
-        progress=False,
-    )
-    from autograder.course_folder import open_course
-
+    graded(folder)
     with open_course(course / "course").gradebook() as gradebook:
         rows = {row["student_id"]: row for row in gradebook_rows(gradebook)}
     taken = {student: row["late_submission_penalty"] for student, row in rows.items()}
@@ -65,16 +70,12 @@ def test_each_group_by_its_own_deadline(course, hand_in, workers):
     assert rows["ann"]["score"] == 2.0
 
 
-def test_a_changed_deadline_is_applied_without_judging_anew(course, hand_in, workers, monkeypatch):
-    from autograder import bench
-    from autograder.course_folder import open_course
-
+def test_a_changed_deadline_is_applied_without_judging_anew(course, hand_in, graded, monkeypatch):
     folder = hand_in("ann", **tiny.SOLUTIONS)
     (folder / "ann" / "timestamp.txt").write_text("2026-11-01 12:00:00 Asia/Taipei")
-    given = {"roster": course / "roster.csv", "workers": workers, "progress": False}
 
     def score() -> float:
-        found = grade_class("tiny", course / "course", folder, ["ann"], **given)
+        found = graded(folder, ["ann"])
         with open_course(course / "course").gradebook() as gradebook:
             (row,) = gradebook_rows(gradebook, students={"ann"})
         assert row["score"] == found[0].score
@@ -96,34 +97,20 @@ def test_a_changed_deadline_is_applied_without_judging_anew(course, hand_in, wor
     assert score() == 0
 
 
-def test_a_student_without_a_deadline_is_found_before_anything_is_graded(course, hand_in, workers):
+def test_a_student_without_a_deadline_is_found_before_anything_is_graded(course, hand_in, graded):
     folder = hand_in("dan", **tiny.SOLUTIONS)
     (course / "roster.csv").write_text(ROSTER + "dan,9\n")
     with pytest.raises(CourseError, match="dan is in group '9', for which the policy sets no"):
-        grade_class(
-            "tiny",
-            course / "course",
-            folder,
-            roster=course / "roster.csv",
-            workers=workers,
-            progress=False,
-        )
+        graded(folder)
     assert not list((course / "course" / "autograded").iterdir())
 
 
-def test_an_extension_for_nobody(course, hand_in, workers):
+def test_an_extension_for_nobody(course, hand_in, graded):
     folder = hand_in("ann", **tiny.SOLUTIONS)
     with (course / "course" / "policy.toml").open("a") as file:
         file.write('\n[[extension]]\nstudent = "an"\nassignments = ["tiny"]\ndays = 1\n')
     with pytest.raises(CourseError, match="more time to 'an', who is not on the roster"):
-        grade_class(
-            "tiny",
-            course / "course",
-            folder,
-            roster=course / "roster.csv",
-            workers=workers,
-            progress=False,
-        )
+        graded(folder)
 
 
 def test_a_wrong_policy_stops_the_release(tmp_path):
@@ -141,18 +128,12 @@ def test_the_group_is_that_of_the_roster(tmp_path):
     assert group_of("bob", tmp_path) == ""
 
 
-def test_points_given_by_hand_are_late_too(course, hand_in, workers):
+def test_points_given_by_hand_are_late_too(course, hand_in, graded):
     """A person gives two points for a written answer; nbgrader has reckoned lateness before."""
-    from autograder.course_folder import open_course
-    from autograder.export import scores_of
-    from autograder.feedback import feedback
-    from autograder.report import report
-
     for student, stamp in (("ann", "2026-11-01 12:00:00"), ("cid", "2026-10-30 12:00:00")):
         folder = hand_in(student, **tiny.SOLUTIONS)
         (folder / student / "timestamp.txt").write_text(f"{stamp} Asia/Taipei")
-    given = {"roster": course / "roster.csv", "workers": workers, "progress": False}
-    grade_class("tiny", course / "course", folder, **given)
+    graded(folder)
     opened = open_course(course / "course")
     with opened.gradebook() as gradebook:
         for one in gradebook.assignment_submissions("tiny"):
