@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -58,18 +59,40 @@ def grade(
         seconds: the limit for the submission.
         replay: whether adapters are put back into their PLM: "no", "sample" or "all" answers.
 
+    Returns:
+        the result; its score is what the checks give, without a person's points and lateness.
+
     Raises:
-        CourseError: nothing there, no such homework, or no sandbox. What is wrong with the
-            submission itself is said in the result.
+        CourseError: nothing there, a file of another kind, no such homework, or no sandbox. What
+            is wrong with the submission itself is said in the result.
     """
-    folder = Path(submission)
-    if not folder.exists():
-        raise CourseError(f"no submission: there is no {folder}.")
+    if not isinstance(submission, str | Path):
+        raise CourseError(f"submission={submission!r}: expected the path of a notebook, zip or "
+                          "folder.")  # fmt: skip
+    place = Path(submission).expanduser().resolve()
+    if not place.exists():
+        raise CourseError(
+            f"no submission: there is no {submission}. Give the path of a notebook, of a packed "
+            "zip, or of a folder with what one student handed in."
+        )
+    if place.is_file() and place.suffix not in (".ipynb", ".zip"):
+        raise CourseError(
+            f"{submission} is neither a notebook (.ipynb) nor a packed zip (.zip). Give one of "
+            "them, or the folder it lies in."
+        )
     job = open_homework(assignment, assignments_dir=assignments_dir)
     with contextlib.ExitStack() as stack:
         workers = workers or stack.enter_context(Workers(sandbox, job.limits))
+        workers.start()
         bench = Bench(job, workers, replay=replay, seconds=seconds)
-        return bench.judge(folder.stem, take_in(folder, job.notebook_name, job.source))
+        student = place.name if place.is_dir() else place.stem
+        found = bench.judge(student, take_in(place, job.notebook_name, job.source))
+    return replace(
+        found,
+        score=found.earned,
+        max_score=job.max_score,
+        needs_person=found.needs_person or (bool(found.checks) and job.needs_person),
+    )
 
 
 def grade_class(

@@ -72,6 +72,20 @@ class Homework:
         return sum(r.points * r.most for r in self.policy.results if r.assignment == self.name)
 
     @property
+    def max_score(self) -> float:
+        """What the notebook promises; bonus exercises come on top."""
+        return sum(float(c.metadata.nbgrader["points"]) for c in self._graded)
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether some of it is written answers, which a person reads."""
+        return any(utils.is_solution(cell) for cell in self._graded)
+
+    @property
+    def _graded(self) -> list[NotebookNode]:
+        return [cell for cell in self.source.cells if utils.is_grade(cell)]
+
+    @property
     def limits(self) -> Limits:
         """What a student's code may use."""
         return self.policy.limits_of(self.name)

@@ -76,7 +76,7 @@ def gradebook_table(results: Sequence[Result], *, dry_run: bool = False) -> Tabl
     table.add_column("remarks", overflow="fold")
     for result in results:
         colour = COLOURS.get(result.status, "red")
-        remarks = "; ".join(filter(None, [result.reason, *result.notes]))
+        remarks = "; ".join(filter(None, [result.reason, *result.notes, *result.findings]))
         would = dry_run and result.status == "graded"
         table.add_row(
             plain(result.student),

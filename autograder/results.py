@@ -84,6 +84,19 @@ class Result:
     def earned(self) -> float:
         return sum(check.points for check in self.checks)
 
+    def __str__(self) -> str:
+        """Status and score, and in a line each what cost points."""
+        first = f"{self.student}, {self.assignment}: {self.status}, {self.score:g} of "
+        lost = [
+            f"  {check.points:g}/{check.max_points:g}  {check.exercise}: {check.name}"
+            + (f": {check.message}" if check.message else "")
+            for check in self.checks
+            if check.points < check.max_points
+        ]
+        said = [f"  {one}" for one in (self.reason, *self.notes, *self.findings) if one]
+        look = ["  a person has still to look at this"] if self.needs_person else []
+        return "\n".join([f"{first}{self.max_score:g}", *lost, *said, *look])
+
     def of(self, exercise: str) -> tuple[Check, ...]:
         """The checks of one exercise."""
         return tuple(check for check in self.checks if check.exercise == exercise)

@@ -100,8 +100,8 @@ class RunJudge:
         if self.replay == "no" or evidence.findings:
             return False
         sample = {} if self.replay == "sample" else {"sample": None}
-        try:
-            again = self.plm.replay(run, evidence.record, task, **sample)
+        try:  # which answers are asked for, no student can know
+            again = self.plm.replay(run, evidence.record, task, seed=self.job.seed, **sample)
         except (CourseError, OSError) as wrong:
             evidence.findings.append(f"could not be run again: {wrong}")
             return True

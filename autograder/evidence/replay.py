@@ -116,12 +116,13 @@ class FrozenPlm:
         task: Task,
         *,
         sample: int | None = SAMPLE,
-        seed: int = 0,
+        seed: int | str = 0,
     ) -> Replayed:
         """Makes answers of a run again, and counts those that are the submitted ones.
 
         Args:
             sample: how many, drawn with the seed; None makes all again.
+            seed: a secret one, or a student could forge just those that are not asked for.
 
         Raises:
             CourseError: an adapter that is missing, broken or of another PLM.
