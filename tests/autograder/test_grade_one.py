@@ -1,4 +1,4 @@
-"""`grade(path, "hw_prompt")`, the plain function: one submission, as a TA would at a Python prompt."""
+"""`grade(path, "hw_prompt")`, the plain function: as a TA would at a Python prompt."""
 
 from __future__ import annotations
 
